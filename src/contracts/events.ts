@@ -1,0 +1,80 @@
+/**
+ * The event union, version 1. Command line, journal, dashboard and library listen to the same events; a listener that
+ * throws never harms the run, and events never carry back-pressure. The JSON form is in `events.schema.json`.
+ */
+import type { Summary } from './summary.ts';
+import type { Host, StreamName, TaskIdentity, TaskResult } from './task.ts';
+
+export const EVENTS_VERSION = 1;
+
+/** The plan is made; nothing has been connected yet. */
+export interface RunStartEvent {
+  readonly type: 'run:start';
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly run: string;
+  /** The job's kind. */
+  readonly job: string;
+  /** What it does, for people: the command line. */
+  readonly title: string;
+  /** Tasks planned. */
+  readonly planned: number;
+}
+
+/** The job's start request is about to leave for the host: from here on it may have run. */
+export interface TaskStartEvent extends TaskIdentity {
+  readonly type: 'task:start';
+  readonly time: number;
+  readonly host: Host;
+}
+
+/** A piece of output. `data` is valid only while the listener runs; copy what is kept. Sent in gather mode `stream` only. */
+export interface TaskOutputEvent extends TaskIdentity {
+  readonly type: 'task:output';
+  readonly time: number;
+  readonly host: Host;
+  readonly stream: StreamName;
+  readonly data: Uint8Array;
+}
+
+/** A task has its outcome. One per planned task and round. */
+export interface TaskEndEvent {
+  readonly type: 'task:end';
+  readonly time: number;
+  readonly result: TaskResult;
+}
+
+/** One pass of a repeated run is over. */
+export interface RoundEndEvent {
+  readonly type: 'round:end';
+  readonly time: number;
+  readonly run: string;
+  readonly round: number;
+}
+
+/** One wave of a run is over. */
+export interface WaveEndEvent {
+  readonly type: 'wave:end';
+  readonly time: number;
+  readonly run: string;
+  readonly round: number;
+  readonly wave: number;
+}
+
+/** Every planned task has its outcome. */
+export interface RunEndEvent {
+  readonly type: 'run:end';
+  readonly time: number;
+  readonly summary: Summary;
+}
+
+export type RunEvent =
+  | RunStartEvent
+  | TaskStartEvent
+  | TaskOutputEvent
+  | TaskEndEvent
+  | RoundEndEvent
+  | WaveEndEvent
+  | RunEndEvent;
+
+export type RunListener = (event: RunEvent) => void;

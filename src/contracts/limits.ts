@@ -1,0 +1,64 @@
+/** How much at once, how long, how often: the resolved limits of a run, and what may be injected to test them. */
+
+/** Milliseconds per phase; null: no deadline. */
+export interface Deadlines {
+  /** @default 5000 */
+  readonly dnsMs: number;
+  /** TCP connect until the server's identification, retries of throttled attempts included. @default 10000 */
+  readonly connectMs: number;
+  /** Key exchange. @default 15000 */
+  readonly handshakeMs: number;
+  /** @default 30000 */
+  readonly authMs: number;
+  /** Channel open and exec request. @default 15000 */
+  readonly openMs: number;
+  /** The command, from its start. @default null */
+  readonly commandMs: number | null;
+  /** Without any output. @default null */
+  readonly idleMs: number | null;
+  /** The whole run. @default null */
+  readonly runMs: number | null;
+}
+
+export const DEFAULT_DEADLINES: Deadlines = {
+  dnsMs: 5_000,
+  connectMs: 10_000,
+  handshakeMs: 15_000,
+  authMs: 30_000,
+  openMs: 15_000,
+  commandMs: null,
+  idleMs: null,
+  runMs: null,
+};
+
+/** Tasks at once, by what they hold. */
+export interface Limits {
+  /** Tasks in progress. A task whose host has been silent for `patienceMs` before its identification does not count. */
+  readonly fanout: number;
+  /** Key exchanges and authentications at once: bound by CPU. @default 64 */
+  readonly handshakes: number;
+  /** Connections not yet authenticated per address and port: under sshd's MaxStartups (10). @default 8 */
+  readonly perAddress: number;
+  /** Sockets at once, silent hosts included: what the descriptor limit leaves. */
+  readonly connections: number;
+  /** How long a silent peer keeps its place, in milliseconds. @default 250 */
+  readonly patienceMs: number;
+  readonly deadlines: Deadlines;
+  /** Tries of a task after transient causes that come before the job can have begun. @default 3 more, unlimited while throttled within the connect deadline */
+  readonly retries: number;
+}
+
+/** How output is kept: see architecture §3. */
+export type Gather = 'collect' | 'stream' | 'discard' | 'file';
+
+/** Monotonic milliseconds; injected so that tests need not wait. */
+export interface Clock {
+  /** Monotonic, in milliseconds, fractions included. */
+  now(): number;
+  /** Milliseconds since the epoch. */
+  epoch(): number;
+  setTimer(delayMs: number, callback: () => void): { cancel(): void };
+}
+
+/** A number in [0, 1); injected so that jitter is repeatable in tests. */
+export type Random = () => number;

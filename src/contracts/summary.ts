@@ -1,0 +1,45 @@
+/** What a run came to: `planned` is the sum over all outcomes, checked at the end of every run. */
+import type { Outcome, OutcomeKind } from './outcome.ts';
+
+/** All tasks that ended with one label (`failed(1)`, `timeout(connect)`). */
+export interface CauseCount {
+  readonly kind: OutcomeKind;
+  /** See `outcomeLabel`. */
+  readonly label: string;
+  readonly count: number;
+  /** The first outcome seen with this label: its message is the example that is shown. */
+  readonly example: Outcome;
+  /** The plan indices, ascending. Lazily walked: may be as many as the plan has. */
+  indices(): Iterable<number>;
+}
+
+export interface Summary {
+  readonly run: string;
+  /** Tasks planned over all rounds so far. */
+  readonly planned: number;
+  /** Tasks per outcome; every kind is present. */
+  readonly outcomes: Readonly<Record<OutcomeKind, number>>;
+  /** Tasks per label, most frequent first. */
+  readonly causes: readonly CauseCount[];
+  /** Not ok, and the job did not begin on the host. */
+  readonly unreached: number;
+  /** May have run, result not known. */
+  readonly uncertain: number;
+  /** Cut off by a deadline after the job began. */
+  readonly cutOff: number;
+  /** Results with a stream cut at `maxOutput`. */
+  readonly truncated: number;
+  /** Ended with `output left open`. */
+  readonly leftOpen: number;
+  /** Attempts beyond the first, over all tasks. */
+  readonly retries: number;
+  /** The largest exit status seen; null where none came. */
+  readonly maxStatus: number | null;
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+  readonly durationMs: number;
+  /** `cancelled`: by the user; `deadline`: by the run's own deadline. */
+  readonly stopped: 'no' | 'cancelled' | 'deadline';
+  /** What held the run back, in words; empty where nothing did. */
+  readonly limitedBy: string;
+}

@@ -1,0 +1,89 @@
+/**
+ * The executor contract: where tasks execute (inline, threads, cluster). Every executor passes one suite, with
+ * serialised specs.
+ */
+
+import type { TaskOutputEvent, TaskStartEvent } from '../contracts/events.ts';
+import type { Gather, Limits } from '../contracts/limits.ts';
+import type { TaskResult } from '../contracts/task.ts';
+import type { JobSpec } from '../jobs/job.ts';
+import type { Plan } from './plan.ts';
+
+export interface RunRequest {
+  readonly run: string;
+  readonly round: number;
+  readonly plan: Plan;
+  readonly job: JobSpec;
+  readonly limits: Limits;
+  readonly gather: Gather;
+  /** Bytes kept per host over both streams. */
+  readonly maxOutput: number;
+  /** After the status, how long silent output is waited for, in milliseconds. */
+  readonly lingerMs: number;
+  /** Between TERM and KILL when a task is stopped, in milliseconds. */
+  readonly graceMs: number;
+}
+
+export interface ExecutorHooks {
+  onStart(event: TaskStartEvent): void;
+  /** Gather mode `stream`; false holds the task's output back until `resume(index)` of the run. */
+  onOutput(event: TaskOutputEvent): boolean;
+}
+
+/** What is in progress now. */
+export interface ExecutorStatus {
+  /** Waiting for a name or a peer's identification. */
+  readonly connecting: number;
+  readonly handshaking: number;
+  readonly running: number;
+  /** Not yet started. */
+  readonly waiting: number;
+  /** What holds the run back now, in words; empty where nothing does. */
+  readonly limitedBy: string;
+  /** The longest-running tasks, oldest first: plan index, host label, phase, age in ms; at most `slowest` of them. */
+  readonly slowest: readonly {
+    readonly index: number;
+    readonly label: string;
+    readonly phase: string;
+    readonly ageMs: number;
+  }[];
+}
+
+export interface ExecutorRun {
+  /**
+   * Results in batches as tasks end, one result per planned task, in any order. To be iterated once. A reader that does
+   * not read holds back new tasks once `fanout` results wait.
+   */
+  readonly results: AsyncIterable<readonly TaskResult[]>;
+  /** No task starts until `unpause`; what has begun goes on. */
+  pause(): void;
+  unpause(): void;
+  /** Ends what is running (`leave`: only stops waiting for it); what has not begun becomes `not-run`. */
+  cancel(running: 'terminate' | 'leave'): void;
+  /** The consumer of `onOutput` has room again for this task. */
+  resume(index: number): void;
+  status(slowest: number): ExecutorStatus;
+}
+
+/** A slice of a sweep: results of `count` addresses from plan index `base` on. */
+export interface SweepChunk {
+  readonly base: number;
+  readonly count: number;
+  /** One bit per address, least significant first: answered. */
+  readonly bits: Uint8Array;
+  /** Round-trip time per address in microseconds; 0 where none came. */
+  readonly rtt: Uint32Array;
+}
+
+/** Probes a slice of a plan: `base` to `base + count`. Resolves with its chunk; rejects only when it could not probe. */
+export type Probe = (plan: Plan, base: number, count: number, signal: AbortSignal) => Promise<SweepChunk>;
+
+export interface Executor {
+  readonly name: string;
+  /** Starts the tasks of a plan. Throws MyriadError `usage` for a spec that no kind takes. */
+  run(request: RunRequest, hooks: ExecutorHooks): Promise<ExecutorRun>;
+  /** Probes a plan in chunks, ascending; no object per address. Stops after the current chunk when aborted. */
+  sweep(plan: Plan, probe: Probe, signal: AbortSignal): AsyncIterable<SweepChunk>;
+  /** Lets go of everything it holds. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,75 @@
+/**
+ * The job contract: what is done on a host.
+ *
+ * spec  plain data that crosses threads and machines: kind, version, options
+ * kind  the code behind a spec, registered by name in every thread and node
+ */
+import type { Outcome } from '../contracts/outcome.ts';
+import type { Target, TaskNote } from '../contracts/task.ts';
+import type { Connection, OutputSink, TransportName } from '../transport/transport.ts';
+
+export interface JobSpec {
+  readonly kind: string;
+  /** Of the options' shape; a kind refuses versions it does not know. */
+  readonly version: number;
+  /** Structured-cloneable; validated by the kind before anything connects. */
+  readonly options: unknown;
+}
+
+/** What a task may do while it performs. */
+export interface TaskContext {
+  readonly target: Target;
+  /** Number of tasks in the plan. */
+  readonly count: number;
+  /** The connection the kind asked for. */
+  readonly connection: Connection;
+  /** Where output goes; counts towards the result and the idle deadline. */
+  readonly sink: OutputSink;
+  /** After the status, how long silent output is waited for, in milliseconds. */
+  readonly lingerMs: number;
+  /** The gate: the job is about to begin on the host. A promise must be awaited before the request leaves. */
+  begin(): Promise<void> | undefined;
+  /** The job runs: the command deadline is on. */
+  started(): void;
+  /** Set by the job while it can be stopped (deadline, cancel); called at most once. Without it the connection is dropped. */
+  stop: (() => void) | undefined;
+  /** Set by the job while output is held back by a full sink; called when there is room again. */
+  resume: (() => void) | undefined;
+  /** Adds a remark to the result. */
+  note(note: TaskNote): void;
+}
+
+/**
+ * Thrown by a job that was stopped, after it has done what it could: says what became of the remote process. The
+ * engine knows why it stopped it and writes the outcome.
+ */
+export class StoppedError extends Error {
+  readonly remote: 'none' | 'killed' | 'left-running' | 'unknown';
+
+  constructor(remote: StoppedError['remote']) {
+    super(`stopped; remote process: ${remote}`);
+    this.name = 'StoppedError';
+    this.remote = remote;
+  }
+}
+
+/** One kind of job. `Options` is the validated shape, `Prepared` what one run needs once. */
+export interface JobKind<Options = unknown, Prepared = unknown> {
+  readonly kind: string;
+  readonly version: number;
+  /** How it reaches hosts. */
+  readonly transport: TransportName;
+  /** True: a session is wanted on each connection at once. */
+  readonly session: boolean;
+  /** Throws MyriadError `usage` naming option and value; never mutates. */
+  validate(options: unknown): Options;
+  /** Once per run, before anything connects. */
+  prepare(options: Options): Prepared | Promise<Prepared>;
+  /** For people, on one line. */
+  title(options: Options): string;
+  /** Once per task. Rejects with the transport's error, or StoppedError; everything else is `error`. */
+  perform(prepared: Prepared, task: TaskContext): Promise<Outcome>;
+}
+
+/** The kinds that a thread or node knows, by name. */
+export type JobKinds = ReadonlyMap<string, JobKind>;

@@ -1,0 +1,86 @@
+/** What can go wrong on an SSH connection: one class, discriminated by `reason`. It carries no host names: callers know. */
+
+/** Disconnect reason codes, RFC 4253 §11.1. */
+export const DISCONNECT = {
+  HOST_NOT_ALLOWED_TO_CONNECT: 1,
+  PROTOCOL_ERROR: 2,
+  KEY_EXCHANGE_FAILED: 3,
+  RESERVED: 4,
+  MAC_ERROR: 5,
+  COMPRESSION_ERROR: 6,
+  SERVICE_NOT_AVAILABLE: 7,
+  PROTOCOL_VERSION_NOT_SUPPORTED: 8,
+  HOST_KEY_NOT_VERIFIABLE: 9,
+  CONNECTION_LOST: 10,
+  BY_APPLICATION: 11,
+  TOO_MANY_CONNECTIONS: 12,
+  AUTH_CANCELLED_BY_USER: 13,
+  NO_MORE_AUTH_METHODS_AVAILABLE: 14,
+  ILLEGAL_USER_NAME: 15,
+} as const;
+
+/** Channel open failure codes, RFC 4254 §5.1. */
+export const OPEN_FAILURE = {
+  ADMINISTRATIVELY_PROHIBITED: 1,
+  CONNECT_FAILED: 2,
+  UNKNOWN_CHANNEL_TYPE: 3,
+  RESOURCE_SHORTAGE: 4,
+} as const;
+
+/**
+ * `protocol`: the peer broke an RFC · `algorithm`: nothing in common · `host-key`: not verified · `auth`: refused ·
+ * `disconnected`: the peer sent DISCONNECT · `closed`: the peer ended the connection · `reset`: it was cut ·
+ * `connect`: no TCP connection (`cause` has the system's error) · `banner-closed`: ended before the identification ·
+ * `open-refused`: a channel was refused · `request-refused`: a channel request was refused · `local`: a fault of ours ·
+ * `stopped`: the caller's reason is in `cause`.
+ */
+export type SshErrorReason =
+  | 'protocol'
+  | 'algorithm'
+  | 'host-key'
+  | 'auth'
+  | 'disconnected'
+  | 'closed'
+  | 'reset'
+  | 'connect'
+  | 'banner-closed'
+  | 'open-refused'
+  | 'request-refused'
+  | 'local'
+  | 'stopped';
+
+/** What more is known, by reason. */
+export interface SshErrorDetail {
+  /** `disconnected`: RFC 4253 code; `open-refused`: RFC 4254 code. */
+  readonly code?: number;
+  /** `auth`: methods and keys tried. */
+  readonly tried?: readonly string[];
+  /** `auth`: methods that can continue. */
+  readonly allowed?: readonly string[];
+  /** `host-key`. */
+  readonly hostKey?: {
+    readonly cause: 'unknown' | 'changed' | 'revoked';
+    readonly keyType: string;
+    readonly fingerprint: string;
+    readonly advice: string;
+  };
+  /** `request-refused`: the request's name. */
+  readonly request?: string;
+}
+
+export class SshError extends Error {
+  readonly reason: SshErrorReason;
+  readonly detail: SshErrorDetail;
+
+  constructor(reason: SshErrorReason, message: string, detail: SshErrorDetail = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SshError';
+    this.reason = reason;
+    this.detail = detail;
+  }
+}
+
+/** The peer broke the protocol; `expected` is a sentence about what should have come. */
+export function protocolError(expected: string): SshError {
+  return new SshError('protocol', expected);
+}

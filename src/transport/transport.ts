@@ -1,0 +1,96 @@
+/**
+ * The transport contract: how a host is reached. The engine knows this file, never SSH.
+ *
+ * transport   reaches hosts: native (own SSH client), openssh (the ssh binary), local (programs here)
+ * connection  one way to one host, open; carries processes
+ * process     one command, program or subsystem in progress on a connection
+ * watch       what the engine lends to an attempt: it hears of phases, may hold the attempt back, may stop it
+ */
+import type { Began, Outcome, Phase, RemoteFate } from '../contracts/outcome.ts';
+import type { Reached, StreamName, Target } from '../contracts/task.ts';
+
+export type TransportName = 'native' | 'openssh' | 'local';
+
+export type ConnectPhase = Extract<Phase, 'dns' | 'connect' | 'handshake' | 'auth'>;
+
+/** The engine's side of one attempt. */
+export interface Watch {
+  /**
+   * The attempt enters a phase. Where a promise comes back, a limit is full and the attempt must wait for it before it
+   * goes on. `address` (`ip:port`) is given with `connect`, for the limit per address.
+   */
+  enter(phase: ConnectPhase, address?: string): Promise<void> | undefined;
+  /** Set by the transport while it can be stopped; the engine calls it at most once, with the reason. */
+  stop: ((reason: Error) => void) | undefined;
+}
+
+/** Where output goes. */
+export interface OutputSink {
+  /**
+   * A piece of output; `chunk` is valid only during the call. False: the consumer is full; the process stops reading
+   * from the host until `RemoteProcess.resume()`.
+   */
+  write(stream: StreamName, chunk: Uint8Array): boolean;
+}
+
+export interface ExecOptions {
+  readonly sink: OutputSink;
+  /** The gate before the job may begin: called once the channel is open, awaited before the start request leaves. */
+  begin(): Promise<void> | undefined;
+  /** The host confirmed the start. */
+  started(): void;
+  /** How long output may stay silent after the status before the channel is closed, in milliseconds. */
+  readonly lingerMs: number;
+}
+
+/** How a process ended. Exactly one of `status` and `signal` is set, or neither: the peer closed without a status. */
+export interface ProcessEnd {
+  readonly status: number | null;
+  readonly signal: { readonly name: string; readonly coreDumped: boolean } | null;
+  /** The status came, but something still held the output open when the linger was over. */
+  readonly outputLeftOpen: boolean;
+}
+
+export interface RemoteProcess {
+  /** Whether it may have run. */
+  readonly began: Began;
+  /** Resolves when it is over by the completion rule (architecture §4); rejects with the transport's error. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Sends stdin; false: wait for `drained()` before the next write. Copies nothing: `chunk` must stay as it is until then. */
+  write(chunk: Uint8Array): boolean;
+  /** Resolves when everything written has left, or the process ended. */
+  drained(): Promise<void>;
+  /** Ends stdin. */
+  end(): void;
+  /** The sink has room again. */
+  resume(): void;
+  /** Sends a signal by its RFC 4254 name (`TERM`); silently ignored by servers that do not take it. */
+  signal(name: string): void;
+  /** Ends the process with all its children: TERM, after `graceMs` KILL; says what became of it. Never rejects. */
+  terminate(graceMs: number): Promise<RemoteFate>;
+}
+
+export interface Connection {
+  readonly reached: Reached;
+  /** Starts a command: a line for the host's shell (native, openssh), or program and arguments without a shell (local). */
+  exec(command: string | readonly string[], options: ExecOptions): RemoteProcess;
+  /** Says goodbye and lets the peer close first; returns at once. */
+  close(): void;
+  /** Drops it now. */
+  destroy(reason: Error): void;
+}
+
+export interface ConnectOptions {
+  /** A session will be wanted at once: it may be asked for together with the authentication. */
+  readonly session: boolean;
+}
+
+export interface Transport {
+  readonly name: TransportName;
+  /** Resolves authenticated and verified; rejects with the transport's own error, to be given to `classify`. */
+  connect(target: Target, watch: Watch, options: ConnectOptions): Promise<Connection>;
+  /** Turns an error of connect, exec or a process into an outcome: the only place that does. */
+  classify(error: unknown, began: Began): Outcome;
+  /** Closes what it holds; connections that are open go down. */
+  close(): Promise<void>;
+}

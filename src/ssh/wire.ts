@@ -57,7 +57,7 @@ export class Reader {
   text(): string {
     const length = this.uint32();
     this.#need(length);
-    const text = this.bytes.utf8Slice(this.offset, this.offset + length);
+    const text = this.bytes.toString('utf8', this.offset, this.offset + length);
     this.offset += length;
     return text;
   }
@@ -127,7 +127,7 @@ export class Writer {
   text(text: string): this {
     const most = text.length * 3;
     this.reserve(4 + most);
-    const written = this.buffer.utf8Write(text, this.length + 4, most);
+    const written = this.buffer.write(text, this.length + 4, most, 'utf8');
     this.buffer.writeUInt32BE(written, this.length);
     this.length += 4 + written;
     return this;

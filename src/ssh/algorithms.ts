@@ -1,0 +1,165 @@
+/** Algorithm names, our preferences, and the negotiation of RFC 4253 §7.1. */
+import type { CipherSpec, MacSpec } from './cipher.ts';
+import { protocolError, SshError } from './errors.ts';
+import { Reader, Writer } from './wire.ts';
+
+export const CIPHERS: readonly CipherSpec[] = [
+  { name: 'aes128-gcm@openssh.com', algorithm: 'aes-128-gcm', keyLength: 16, ivLength: 12, aead: true },
+  { name: 'aes256-gcm@openssh.com', algorithm: 'aes-256-gcm', keyLength: 32, ivLength: 12, aead: true },
+  { name: 'aes128-ctr', algorithm: 'aes-128-ctr', keyLength: 16, ivLength: 16, aead: false },
+  { name: 'aes192-ctr', algorithm: 'aes-192-ctr', keyLength: 24, ivLength: 16, aead: false },
+  { name: 'aes256-ctr', algorithm: 'aes-256-ctr', keyLength: 32, ivLength: 16, aead: false },
+];
+
+export const MACS: readonly MacSpec[] = [
+  { name: 'hmac-sha2-256-etm@openssh.com', hash: 'sha256', keyLength: 32, etm: true },
+  { name: 'hmac-sha2-512-etm@openssh.com', hash: 'sha512', keyLength: 64, etm: true },
+  { name: 'hmac-sha2-256', hash: 'sha256', keyLength: 32, etm: false },
+  { name: 'hmac-sha2-512', hash: 'sha512', keyLength: 64, etm: false },
+];
+
+export const HOST_KEY_ALGORITHMS: readonly string[] = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'rsa-sha2-512',
+  'rsa-sha2-256',
+];
+
+export const KEX_ALGORITHMS: readonly string[] = [
+  'curve25519-sha256',
+  'curve25519-sha256@libssh.org',
+  'ecdh-sha2-nistp256',
+];
+
+/** What one side offers, most wanted first. */
+export interface Preferences {
+  readonly kex: readonly string[];
+  readonly hostKey: readonly string[];
+  readonly ciphers: readonly string[];
+  readonly macs: readonly string[];
+}
+
+export const DEFAULT_PREFERENCES: Preferences = {
+  kex: KEX_ALGORITHMS,
+  hostKey: HOST_KEY_ALGORITHMS,
+  ciphers: CIPHERS.map((cipher) => cipher.name),
+  macs: MACS.map((mac) => mac.name),
+};
+
+/** What both agreed on, for both directions. */
+export interface Negotiated {
+  readonly kex: string;
+  readonly hostKey: string;
+  readonly clientCipher: CipherSpec;
+  readonly serverCipher: CipherSpec;
+  readonly clientMac: MacSpec | undefined;
+  readonly serverMac: MacSpec | undefined;
+  /** Both sides announced strict KEX (OpenSSH PROTOCOL §1.10). */
+  readonly strict: boolean;
+  /** The peer takes EXT_INFO (RFC 8308). */
+  readonly extInfo: boolean;
+  /** The peer's guessed packet follows and is of no use. */
+  readonly ignoreGuess: boolean;
+}
+
+export type Role = 'client' | 'server';
+
+const MARKS = {
+  client: { extInfo: 'ext-info-c', strict: 'kex-strict-c-v00@openssh.com' },
+  server: { extInfo: 'ext-info-s', strict: 'kex-strict-s-v00@openssh.com' },
+} as const;
+
+/** The KEXINIT payload after type and cookie: the same for every connection with the same preferences. */
+export function kexInitTail(role: Role, preferences: Preferences): Buffer {
+  const writer = new Writer(2048);
+  writer.text([...preferences.kex, MARKS[role].extInfo, MARKS[role].strict].join(','));
+  writer.text(preferences.hostKey.join(','));
+  for (const list of [preferences.ciphers, preferences.ciphers, preferences.macs, preferences.macs]) {
+    writer.text(list.join(','));
+  }
+  writer.text('none').text('none').text('').text('');
+  writer.boolean(false).uint32(0);
+  return writer.copy();
+}
+
+interface KexInit {
+  readonly lists: readonly string[][];
+  readonly follows: boolean;
+}
+
+/** Parses what follows the cookie. At most 10 lists of names; sizes are bounded by the packet. */
+function parseTail(tail: Buffer): KexInit {
+  const reader = new Reader(tail);
+  const lists: string[][] = [];
+  for (let i = 0; i < 10; i++) lists.push(reader.nameList());
+  const follows = reader.boolean();
+  reader.uint32();
+  return { lists, follows };
+}
+
+function choose(what: string, client: readonly string[], server: readonly string[]): string {
+  for (const name of client) if (server.includes(name)) return name;
+  throw new SshError('algorithm', `no common ${what}; client: ${client.join(',')}; server: ${server.join(',')}`);
+}
+
+function named<T extends { readonly name: string }>(specs: readonly T[], name: string): T {
+  const spec = specs.find((candidate) => candidate.name === name);
+  if (!spec) throw protocolError(`expected a known algorithm, got ${name}`);
+  return spec;
+}
+
+/** Negotiates between our KEXINIT and the peer's. Throws `algorithm` with both lists when nothing is in common. */
+export function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
+  const ours = parseTail(ourTail);
+  const theirs = parseTail(theirTail);
+  const [client, server] = role === 'client' ? [ours.lists, theirs.lists] : [theirs.lists, ours.lists];
+  const peerMarks = MARKS[role === 'client' ? 'server' : 'client'];
+  const isAlgorithm = (name: string) => !name.startsWith('ext-info-') && !name.startsWith('kex-strict-');
+  const kex = choose('key exchange', client[0]!.filter(isAlgorithm), server[0]!.filter(isAlgorithm));
+  const hostKey = choose('host key algorithm', client[1]!, server[1]!);
+  const clientCipher = named(CIPHERS, choose('cipher to the server', client[2]!, server[2]!));
+  const serverCipher = named(CIPHERS, choose('cipher from the server', client[3]!, server[3]!));
+  const mac = (cipher: CipherSpec, list: number, way: string) =>
+    cipher.aead ? undefined : named(MACS, choose(`MAC ${way} the server`, client[list]!, server[list]!));
+  choose('compression to the server', client[6]!, server[6]!);
+  choose('compression from the server', client[7]!, server[7]!);
+  const guessed = theirs.lists[0]!.filter(isAlgorithm)[0] === kex && theirs.lists[1]![0] === hostKey;
+  return {
+    kex,
+    hostKey,
+    clientCipher,
+    serverCipher,
+    clientMac: mac(clientCipher, 4, 'to'),
+    serverMac: mac(serverCipher, 5, 'from'),
+    strict: theirs.lists[0]!.includes(peerMarks.strict),
+    extInfo: theirs.lists[0]!.includes(peerMarks.extInfo),
+    ignoreGuess: theirs.follows && !guessed,
+  };
+}
+
+/** The servers of a fleet mostly send the same KEXINIT: what was negotiated is remembered by its bytes. */
+const REMEMBERED = 64;
+
+/** Our side of every negotiation with one set of preferences; made once per run, not per connection. */
+export class Offer {
+  readonly role: Role;
+  /** The KEXINIT payload after type and cookie. */
+  readonly tail: Buffer;
+  readonly #remembered = new Map<string, Negotiated>();
+
+  constructor(role: Role, preferences: Preferences = DEFAULT_PREFERENCES) {
+    this.role = role;
+    this.tail = kexInitTail(role, preferences);
+  }
+
+  /** Negotiates with the peer's KEXINIT after type and cookie. Throws `algorithm` or `protocol`. */
+  negotiate(theirTail: Buffer): Negotiated {
+    const id = theirTail.toString('latin1');
+    const known = this.#remembered.get(id);
+    if (known) return known;
+    const negotiated = negotiate(this.role, this.tail, theirTail);
+    if (this.#remembered.size >= REMEMBERED) this.#remembered.clear();
+    this.#remembered.set(id, negotiated);
+    return negotiated;
+  }
+}

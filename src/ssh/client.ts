@@ -1,0 +1,228 @@
+/**
+ * One SSH connection of the client half: socket, transport layer, authentication, connection protocol, put together.
+ *
+ *   connecting ──TCP──▶ handshaking ──secured──▶ authenticating ──SUCCESS──▶ ready ──close, error──▶ closed
+ *   any ──error, destroy──▶ closed
+ *
+ * Round trips after TCP, with one key: identification 1, KEXINIT 2, key exchange 3, authentication 4, CHANNEL_OPEN 5,
+ * first output 6, where TCP is the first of them; CHANNEL_OPEN rides with the signed request (RFC 4252 §5.1) to servers
+ * whose identification proves that they take it, which saves one.
+ */
+
+import type { Offer } from './algorithms.ts';
+import type { Arena } from './arena.ts';
+import { ClientAuth, type Credentials } from './client_auth.ts';
+import { DISCONNECT, SshError } from './errors.ts';
+import type { HostKey } from './host_key.ts';
+import { MSG } from './messages.ts';
+import { Mux } from './mux.ts';
+import { Session } from './session.ts';
+import { ClientSocket, type ClosingRoom, type SocketOptions } from './socket.ts';
+import { TransportLayer } from './transport.ts';
+import type { Reader } from './wire.ts';
+
+export interface ClientOptions extends SocketOptions {
+  readonly credentials: Credentials;
+  readonly offer: Offer;
+  readonly arena: Arena;
+  readonly room: ClosingRoom;
+  /** A session is wanted at once. */
+  readonly session: boolean;
+  readonly setTimer: (delayMs: number, callback: () => void) => { cancel(): void };
+  /** Without anything received for so long, the peer is asked whether it is there; 0: never. @default 30000 */
+  readonly keepaliveMs?: number;
+  /** Unanswered questions before the connection counts as lost. @default 3 */
+  readonly keepaliveCount?: number;
+  readonly rekeyBytes?: number;
+}
+
+/** What happens on the way; promises hold the connection back until they resolve. */
+export interface ClientObserver {
+  /** The server's identification is here: key exchange is next. */
+  identified(software: string): Promise<void> | undefined;
+  /** The server holds this key; throw or reject to refuse it. */
+  hostKey(key: HostKey): Promise<void> | undefined;
+  /** Keys are exchanged: authentication is next. */
+  secured(): void;
+}
+
+/** Servers seen to take CHANNEL_OPEN together with the request that authenticates; asyncssh disconnects. */
+const TAKES_EARLY_OPEN = /^(OpenSSH_|Go$|Go |Myriad_)/;
+
+type ClientMode = 'connecting' | 'handshaking' | 'authenticating' | 'ready' | 'closed';
+
+export class SshClient {
+  readonly #options: ClientOptions;
+  readonly #socket: ClientSocket;
+  readonly #transport: TransportLayer;
+  readonly #auth: ClientAuth;
+  readonly #mux: Mux;
+  readonly #ready = Promise.withResolvers<SshClient>();
+  #mode: ClientMode = 'connecting';
+  #early: Session | undefined;
+  #hostKey: HostKey | undefined;
+  #lastReceived = 0;
+  #keepalive: { cancel(): void } | undefined;
+  #unanswered = 0;
+  #error: SshError | undefined;
+
+  constructor(options: ClientOptions, observer: ClientObserver) {
+    this.#options = options;
+    const { arena, offer } = options;
+    this.#socket = new ClientSocket(options, arena, options.room, {
+      connected: () => this.#connected(),
+      received: (chunk) => this.#received(chunk),
+      ended: (error) => this.#socketEnded(error),
+    });
+    const rekey = options.rekeyBytes === undefined ? {} : { rekeyBytes: options.rekeyBytes };
+    this.#transport = new TransportLayer(
+      this.#socket,
+      arena,
+      { offer, ...rekey },
+      {
+        identified: (software) => observer.identified(software),
+        hostKey: (key) => {
+          this.#hostKey = key;
+          return observer.hostKey(key);
+        },
+        secured: () => {
+          this.#mode = 'authenticating';
+          observer.secured();
+          this.#auth.begin();
+        },
+        message: (type, reader) => this.#message(type, reader),
+        resumed: () => this.#mux.resumed(),
+        closed: (error) => this.#closed(error),
+      },
+    );
+    this.#mux = new Mux(this.#transport, arena);
+    this.#auth = new ClientAuth(this.#transport, options.credentials, {
+      requested: (only) => this.#requested(only),
+      succeeded: () => this.#succeeded(),
+    });
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Resolves when authenticated; rejects with SshError. */
+  get ready(): Promise<SshClient> {
+    return this.#ready.promise;
+  }
+
+  get hostKey(): HostKey | undefined {
+    return this.#hostKey;
+  }
+
+  get software(): string {
+    return this.#transport.software;
+  }
+
+  get closed(): boolean {
+    return this.#mode === 'closed';
+  }
+
+  #connected(): void {
+    if (this.#mode !== 'connecting') return;
+    this.#mode = 'handshaking';
+    this.#transport.start();
+  }
+
+  #received(chunk: Buffer): void {
+    this.#lastReceived++;
+    this.#transport.receive(chunk);
+  }
+
+  #socketEnded(error: NodeJS.ErrnoException | undefined): void {
+    if (this.#mode === 'closed') return;
+    if (this.#mode === 'connecting') {
+      const text = error?.message ?? 'the connection ended before it was there';
+      this.#closed(new SshError('connect', text, {}, { cause: error }));
+      return;
+    }
+    this.#transport.ended(error !== undefined, error);
+  }
+
+  #message(type: number, reader: Reader): void {
+    if (type < MSG.GLOBAL_REQUEST) {
+      // Stray answers after success (a second SUCCESS) are the peer's fault; the auth object says so.
+      this.#auth.message(type, reader);
+      return;
+    }
+    this.#mux.message(type, reader);
+  }
+
+  #requested(only: boolean): void {
+    if (only && this.#options.session && TAKES_EARLY_OPEN.test(this.#transport.software))
+      this.#early = this.#openSession();
+  }
+
+  #succeeded(): void {
+    this.#mode = 'ready';
+    if (this.#options.session && !this.#early) this.#early = this.#openSession();
+    this.#ready.resolve(this);
+  }
+
+  #openSession(): Session {
+    const session = new Session(this.#transport, this.#options.setTimer);
+    session.attach(this.#mux.open('session', session));
+    return session;
+  }
+
+  /** A session: the one asked for at connect, or a new one. */
+  session(): Session {
+    const session = this.#early ?? this.#openSession();
+    this.#early = undefined;
+    if (this.#error) session.openFailed(this.#error);
+    this.#transport.flush();
+    if (!this.#keepalive) this.#armKeepalive();
+    return session;
+  }
+
+  /** Asks a quiet peer whether it is still there, so that a command on a dead host does not run for ever. */
+  #armKeepalive(): void {
+    const every = this.#options.keepaliveMs ?? 30_000;
+    if (every === 0 || this.#mode !== 'ready') return;
+    const seen = this.#lastReceived;
+    this.#keepalive = this.#options.setTimer(every, () => {
+      this.#keepalive = undefined;
+      if (this.#lastReceived !== seen) this.#unanswered = 0;
+      else if (this.#unanswered >= (this.#options.keepaliveCount ?? 3)) {
+        this.destroy(new SshError('reset', `no answer to ${this.#unanswered} keepalives`));
+        return;
+      } else {
+        this.#unanswered++;
+        this.#transport.packet(MSG.GLOBAL_REQUEST).text('keepalive@openssh.com').boolean(true);
+        this.#transport.send();
+        this.#transport.flush();
+      }
+      this.#armKeepalive();
+    });
+  }
+
+  /** Starts a key exchange. */
+  rekey(): void {
+    this.#transport.rekey();
+    this.#transport.flush();
+  }
+
+  #closed(error: SshError): void {
+    if (this.#mode === 'closed') return;
+    this.#mode = 'closed';
+    this.#error = error;
+    this.#keepalive?.cancel();
+    this.#mux.lost(error);
+    this.#ready.reject(error);
+    if (error.reason === 'closed' || error.reason === 'reset' || error.reason === 'connect') this.#socket.destroy();
+  }
+
+  /** Says goodbye and lets the server close first. */
+  close(): void {
+    if (this.#mode === 'closed') return;
+    this.#transport.disconnect(DISCONNECT.BY_APPLICATION, new SshError('stopped', 'disconnected by us'));
+  }
+
+  /** Drops the connection now; what waits on it rejects with `error`. */
+  destroy(error: SshError): void {
+    this.#closed(error);
+    this.#socket.destroy();
+  }
+}

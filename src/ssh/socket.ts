@@ -1,0 +1,113 @@
+/** A TCP connection read into one shared buffer, and the waiting room for connections that were said goodbye to. */
+import { connect, type Socket } from 'node:net';
+import type { Arena } from './arena.ts';
+import type { ByteStream } from './transport.ts';
+
+export interface SocketUser {
+  connected(): void;
+  /** `chunk` is valid during the call. */
+  received(chunk: Buffer): void;
+  /** Called once: the peer ended (`error` undefined) or the connection failed. */
+  ended(error: NodeJS.ErrnoException | undefined): void;
+}
+
+export interface SocketOptions {
+  /** A literal: names are resolved above. */
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string | undefined;
+}
+
+/**
+ * Connections after our DISCONNECT: the server closes first, so that TIME_WAIT does not eat our ports. Those that have
+ * not closed after one to two seconds are dropped. Two generations, one timer.
+ */
+export class ClosingRoom {
+  #young = new Set<Socket>();
+  #old = new Set<Socket>();
+  #timer: NodeJS.Timeout | undefined;
+
+  add(socket: Socket): void {
+    if (socket.destroyed) return;
+    this.#young.add(socket);
+    this.#timer ??= setInterval(() => this.#tick(), 1000).unref();
+  }
+
+  remove(socket: Socket): void {
+    if (this.#timer === undefined) return;
+    this.#young.delete(socket);
+    this.#old.delete(socket);
+  }
+
+  /** Drops them all. */
+  clear(): void {
+    this.#tick();
+    this.#tick();
+  }
+
+  #tick(): void {
+    for (const socket of this.#old) socket.destroy();
+    this.#old = this.#young;
+    this.#young = new Set();
+    if (this.#old.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+}
+
+export class ClientSocket implements ByteStream {
+  readonly #socket: Socket;
+  readonly #room: ClosingRoom;
+  #over = false;
+
+  constructor(options: SocketOptions, arena: Arena, room: ClosingRoom, user: SocketUser) {
+    this.#room = room;
+    const { address, port, localAddress } = options;
+    const socket = connect({
+      host: address,
+      port,
+      noDelay: true,
+      autoSelectFamily: false,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      onread: {
+        buffer: arena.readBuffer,
+        callback: (count, buffer) => {
+          user.received((buffer as Buffer).subarray(0, count));
+          return true;
+        },
+      },
+    });
+    this.#socket = socket;
+    const ended = (error?: NodeJS.ErrnoException) => {
+      if (this.#over) return;
+      this.#over = true;
+      user.ended(error);
+    };
+    socket.once('connect', () => user.connected());
+    socket.once('end', () => ended());
+    socket.on('error', ended);
+    socket.once('close', () => {
+      room.remove(socket);
+      ended();
+    });
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
+  }
+
+  write(bytes: Buffer): void {
+    if (!this.#socket.destroyed) this.#socket.write(bytes);
+  }
+
+  /** The goodbye was said: waits for the peer to close first. */
+  end(): void {
+    if (this.#socket.connecting) this.#socket.destroy();
+    else this.#room.add(this.#socket);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}

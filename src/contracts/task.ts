@@ -62,8 +62,11 @@ export interface Output {
   text(): string;
 }
 
-/** `output left open`: the status came, but something on the host still held the output open after the linger. */
-export type TaskNote = 'output left open' | 'stdout truncated' | 'stderr truncated';
+/**
+ * `output left open`: the status came, but something on the host still held the output open after the linger ·
+ * `output cut`: the connection went down after the status and before the end of the output.
+ */
+export type TaskNote = 'output left open' | 'output cut' | 'stdout truncated' | 'stderr truncated';
 
 export interface TaskResult extends TaskIdentity {
   readonly host: Host;

@@ -1,6 +1,6 @@
 /** What the connections of one thread share, so that nothing is allocated or parsed per host that could be done once. */
 import { randomFillSync } from 'node:crypto';
-import { HostKeyCache } from './host_key.ts';
+import { PublicKeyCache } from './public_key.ts';
 import { Writer } from './wire.ts';
 
 const RANDOM_POOL = 16 * 1024;
@@ -32,7 +32,7 @@ export class Arena {
   readonly scratch = new Writer(4096);
   /** Sockets are read into it; what is left over of it is copied before the callback ends. */
   readonly readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
-  readonly hostKeys = new HostKeyCache();
+  readonly publicKeys = new PublicKeyCache();
   readonly windows: WindowBudget;
   readonly #random = Buffer.allocUnsafeSlow(RANDOM_POOL);
   #randomAt = RANDOM_POOL;

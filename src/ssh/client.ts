@@ -13,9 +13,9 @@ import type { Offer } from './algorithms.ts';
 import type { Arena } from './arena.ts';
 import { ClientAuth, type Credentials } from './client_auth.ts';
 import { DISCONNECT, SshError } from './errors.ts';
-import type { HostKey } from './host_key.ts';
 import { MSG } from './messages.ts';
 import { Mux } from './mux.ts';
+import type { PublicKey } from './public_key.ts';
 import { Session } from './session.ts';
 import { ClientSocket, type ClosingRoom, type SocketOptions } from './socket.ts';
 import { TransportLayer } from './transport.ts';
@@ -41,7 +41,7 @@ export interface ClientObserver {
   /** The server's identification is here: key exchange is next. */
   identified(software: string): Promise<void> | undefined;
   /** The server holds this key; throw or reject to refuse it. */
-  hostKey(key: HostKey): Promise<void> | undefined;
+  hostKey(key: PublicKey): Promise<void> | undefined;
   /** Keys are exchanged: authentication is next. */
   secured(): void;
 }
@@ -60,7 +60,7 @@ export class SshClient {
   readonly #ready = Promise.withResolvers<SshClient>();
   #mode: ClientMode = 'connecting';
   #early: Session | undefined;
-  #hostKey: HostKey | undefined;
+  #hostKey: PublicKey | undefined;
   #lastReceived = 0;
   #keepalive: { cancel(): void } | undefined;
   #unanswered = 0;
@@ -108,7 +108,7 @@ export class SshClient {
     return this.#ready.promise;
   }
 
-  get hostKey(): HostKey | undefined {
+  get hostKey(): PublicKey | undefined {
     return this.#hostKey;
   }
 
@@ -204,8 +204,9 @@ export class SshClient {
     this.#transport.flush();
   }
 
-  #closed(error: SshError): void {
+  #closed(cause: SshError): void {
     if (this.#mode === 'closed') return;
+    const error = this.#mode === 'authenticating' ? this.#auth.explain(cause) : cause;
     this.#mode = 'closed';
     this.#error = error;
     this.#keepalive?.cancel();

@@ -93,6 +93,14 @@ export class ClientAuth {
     }
   }
 
+  /** A server that hangs up on refused credentials (MaxAuthTries) has refused them: says so, with what was tried. */
+  explain(error: SshError): SshError {
+    const hungUp = error.reason === 'disconnected' || error.reason === 'closed';
+    if (!hungUp || this.#refusals === 0) return error;
+    const detail = { tried: this.#tried, allowed: this.#allowed };
+    return new SshError('auth', `authentication failed; ${error.message}`, detail, { cause: error });
+  }
+
   #refused(reader: Reader): void {
     this.#allowed = reader.nameList().slice(0, 16);
     const partial = reader.boolean();

@@ -4,9 +4,9 @@ import type { Negotiated } from './algorithms.ts';
 import type { Arena } from './arena.ts';
 import { createOpener, createSealer, type FillRandom, type Opener, type Sealer } from './cipher.ts';
 import { protocolError } from './errors.ts';
-import { checkSignature, type HostKey } from './host_key.ts';
 import { type KexMethod, kexMethod } from './kex.ts';
 import { MSG } from './messages.ts';
+import { checkSignature, type PublicKey } from './public_key.ts';
 import { type Reader, Writer } from './wire.ts';
 
 export interface ExchangeContext {
@@ -28,7 +28,7 @@ export interface ServerKeys {
 export interface ExchangeResult {
   readonly hash: Buffer;
   /** Client: the key that signed. */
-  readonly hostKey?: HostKey;
+  readonly hostKey?: PublicKey;
   /** Server: what follows the type in KEX_ECDH_REPLY. */
   readonly reply?: Buffer;
   deriveKeys(sessionId: Buffer, fill: FillRandom): { sealer: Sealer; opener: Opener };
@@ -62,7 +62,7 @@ export class ClientExchange implements Exchange {
     const signature = reader.string();
     const secret = this.#finish(serverValue);
     const digest = exchangeHash(this.#context, this.#method.hash, true, blob, this.init, serverValue, secret);
-    const hostKey = arena.hostKeys.get(blob);
+    const hostKey = arena.publicKeys.get(blob);
     checkSignature(hostKey, negotiated.hostKey, digest, signature);
     return {
       hash: digest,

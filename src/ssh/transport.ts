@@ -20,9 +20,9 @@ import type { Arena } from './arena.ts';
 import { type Opener, PlainCipher, type Sealer } from './cipher.ts';
 import { DISCONNECT, protocolError, SshError } from './errors.ts';
 import { ClientExchange, type Exchange, type ExchangeResult, type ServerKeys, serverExchange } from './exchange.ts';
-import type { HostKey } from './host_key.ts';
 import { IDENTIFICATION, IdentificationReader } from './identification.ts';
 import { MSG } from './messages.ts';
+import type { PublicKey } from './public_key.ts';
 import { Reader, Writer } from './wire.ts';
 
 export type TransportMode = 'identification' | 'kexinit' | 'exchange' | 'newkeys' | 'open' | 'closed';
@@ -40,7 +40,7 @@ export interface TransportUser {
   /** The peer's identification, without `SSH-2.0-`. */
   identified(software: string): Promise<void> | undefined;
   /** Client only: the server proved to hold this key. Throw or reject to refuse it. */
-  hostKey(key: HostKey): Promise<void> | undefined;
+  hostKey(key: PublicKey): Promise<void> | undefined;
   /** The first key exchange is done: services may be asked for. */
   secured(): void;
   /** Any message of a service. */

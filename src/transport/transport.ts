@@ -49,6 +49,8 @@ export interface ProcessEnd {
   readonly signal: { readonly name: string; readonly coreDumped: boolean } | null;
   /** The status came, but something still held the output open when the linger was over. */
   readonly outputLeftOpen: boolean;
+  /** The connection went down after the status and before the end of the output: some of it may be missing. */
+  readonly outputCut: boolean;
 }
 
 export interface RemoteProcess {

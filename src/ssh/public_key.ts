@@ -1,9 +1,9 @@
-/** Public keys of hosts as they come over the wire: imported, checked, remembered. RFC 4253 §6.6, 5656, 8332, 8709. */
+/** Public keys as they come over the wire, of hosts and users: imported, checked, remembered. RFC 4253 §6.6, 5656, 8332, 8709. */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { protocolError, SshError } from './errors.ts';
 import { Reader } from './wire.ts';
 
-export interface HostKey {
+export interface PublicKey {
   /** `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`. */
   readonly keyType: string;
   readonly fingerprint: string;
@@ -25,7 +25,7 @@ function importKey(keyType: string, reader: Reader): KeyObject {
       return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: x.toString('base64url') }, format: 'jwk' });
     }
     case 'ecdsa-sha2-nistp256': {
-      if (reader.text() !== 'nistp256') throw protocolError('expected the curve nistp256 in the host key');
+      if (reader.text() !== 'nistp256') throw protocolError('expected the curve nistp256 in the key');
       const point = reader.string();
       if (point.length !== 65 || point[0] !== 4) throw protocolError('expected an uncompressed point of 65 bytes');
       const x = point.toString('base64url', 1, 33);
@@ -44,21 +44,21 @@ function importKey(keyType: string, reader: Reader): KeyObject {
       });
     }
     default:
-      throw protocolError(`expected a host key of a known type, got ${JSON.stringify(keyType.slice(0, 64))}`);
+      throw protocolError(`expected a key of a known type, got ${JSON.stringify(keyType.slice(0, 64))}`);
   }
 }
 
-function parseHostKey(blob: Buffer): HostKey {
+function parsePublicKey(blob: Buffer): PublicKey {
   const copy = Buffer.from(blob);
   const reader = new Reader(copy);
   const keyType = reader.text();
   try {
     const key = importKey(keyType, reader);
-    if (reader.remaining !== 0) throw protocolError('expected nothing after the host key');
+    if (reader.remaining !== 0) throw protocolError('expected nothing after the key');
     return { keyType, fingerprint: fingerprintOf(copy), key, blob: copy };
   } catch (cause) {
     if (cause instanceof SshError) throw cause;
-    throw new SshError('protocol', `expected a valid ${keyType} host key`, {}, { cause });
+    throw new SshError('protocol', `expected a valid ${keyType} key`, {}, { cause });
   }
 }
 
@@ -79,17 +79,17 @@ function ecdsaSignature(blob: Buffer): Buffer {
   return signature;
 }
 
-/** Checks the server's signature over the exchange hash. Throws `protocol` when it is not good. */
-export function checkSignature(host: HostKey, algorithm: string, signed: Uint8Array, signatureBlob: Buffer): void {
-  if (keyTypeOf(algorithm) !== host.keyType) {
-    throw protocolError(`expected a ${keyTypeOf(algorithm)} host key as negotiated, got ${host.keyType}`);
+/** Checks a signature blob over `signed`: the server's over the exchange hash, a user's over its request. Throws `protocol`. */
+export function checkSignature(key: PublicKey, algorithm: string, signed: Uint8Array, signatureBlob: Buffer): void {
+  if (keyTypeOf(algorithm) !== key.keyType) {
+    throw protocolError(`expected a ${keyTypeOf(algorithm)} key as negotiated, got ${key.keyType}`);
   }
   const reader = new Reader(signatureBlob);
   const name = reader.text();
   if (name !== algorithm) throw protocolError(`expected a signature by ${algorithm}, got ${name.slice(0, 64)}`);
   const signature = reader.string();
-  if (!verifyWith(host.key, algorithm, signed, signature)) {
-    throw protocolError('expected a valid signature of the host key over the exchange');
+  if (!verifyWith(key.key, algorithm, signed, signature)) {
+    throw protocolError('expected a valid signature by the key');
   }
 }
 
@@ -109,19 +109,19 @@ function verifyWith(key: KeyObject, algorithm: string, signed: Uint8Array, signa
 }
 
 /** Imported keys by wire form: fleets share keys (images, load balancers) and runs come back to hosts. Bounded. */
-export class HostKeyCache {
-  readonly #entries = new Map<string, HostKey>();
+export class PublicKeyCache {
+  readonly #entries = new Map<string, PublicKey>();
   readonly #capacity: number;
 
   constructor(capacity = 4096) {
     this.#capacity = capacity;
   }
 
-  get(blob: Buffer): HostKey {
+  get(blob: Buffer): PublicKey {
     const id = blob.toString('latin1');
     const known = this.#entries.get(id);
     if (known) return known;
-    const parsed = parseHostKey(blob);
+    const parsed = parsePublicKey(blob);
     if (this.#entries.size >= this.#capacity) {
       // The oldest goes: a plain FIFO is enough, a miss costs 15 µs.
       for (const oldest of this.#entries.keys()) {

@@ -1,0 +1,134 @@
+/** A connection and its processes, by the transport contract, over our own SSH client. */
+import type { Began, RemoteFate } from '../../contracts/outcome.ts';
+import type { Reached } from '../../contracts/task.ts';
+import type { SshClient } from '../../ssh/client.ts';
+import { SshError } from '../../ssh/errors.ts';
+import type { Session } from '../../ssh/session.ts';
+import type { Connection, ExecOptions, ProcessEnd, RemoteProcess } from '../transport.ts';
+import { KILL_COMMAND, type KillAnswer, killAnswer, killScript } from './kill.ts';
+
+type SetTimer = (delayMs: number, callback: () => void) => { cancel(): void };
+
+/** What the kill script may take beyond the grace, in milliseconds: a round trip, a shell, one look at all processes. */
+const KILL_MARGIN_MS = 3000;
+/** Of the kill script's output. */
+const KILL_OUTPUT = 4096;
+
+export class NativeConnection implements Connection {
+  readonly #client: SshClient;
+  readonly #setTimer: SetTimer;
+  readonly reached: Reached;
+
+  constructor(client: SshClient, setTimer: SetTimer, address: string, port: number) {
+    this.#client = client;
+    this.#setTimer = setTimer;
+    this.reached = { address, port, fingerprint: client.hostKey?.fingerprint ?? '', software: client.software };
+  }
+
+  exec(command: string | readonly string[], options: ExecOptions): RemoteProcess {
+    const line = typeof command === 'string' ? command : command.map(quote).join(' ');
+    const session = this.#client.session();
+    const { sink } = options;
+    session.exec(line, {
+      data: (extended, chunk) => sink.write(extended === 0 ? 'stdout' : 'stderr', chunk),
+      begin: () => options.begin(),
+      started: () => options.started(),
+      lingerMs: options.lingerMs,
+    });
+    return new NativeProcess(session, (graceMs) => this.#kill(graceMs));
+  }
+
+  /** Runs the kill script beside the command. Undefined: the server gave no second session, or no answer. */
+  #kill(graceMs: number): Promise<KillAnswer> {
+    const session = this.#client.session();
+    let output = '';
+    session.exec(KILL_COMMAND, {
+      data: (_extended, chunk) => {
+        if (output.length < KILL_OUTPUT) output += chunk.toString('latin1');
+        return true;
+      },
+      begin: () => undefined,
+      started() {},
+      lingerMs: 100,
+    });
+    session.write(killScript(graceMs));
+    session.end();
+    const timer = this.#setTimer(graceMs + KILL_MARGIN_MS, () =>
+      session.abandon(new SshError('stopped', 'the kill script did not end in time')),
+    );
+    return session.ended.then(
+      () => {
+        timer.cancel();
+        return killAnswer(output);
+      },
+      () => {
+        timer.cancel();
+        return undefined;
+      },
+    );
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  destroy(reason: Error): void {
+    this.#client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
+  }
+}
+
+class NativeProcess implements RemoteProcess {
+  readonly #session: Session;
+  readonly #kill: (graceMs: number) => Promise<KillAnswer>;
+  readonly ended: Promise<ProcessEnd>;
+
+  constructor(session: Session, kill: (graceMs: number) => Promise<KillAnswer>) {
+    this.#session = session;
+    this.#kill = kill;
+    this.ended = session.ended;
+  }
+
+  get began(): Began {
+    return this.#session.began;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#session.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    return this.#session.whenDrained();
+  }
+
+  end(): void {
+    this.#session.end();
+  }
+
+  resume(): void {
+    this.#session.resume();
+  }
+
+  signal(name: string): void {
+    this.#session.signal(name);
+  }
+
+  async terminate(graceMs: number): Promise<RemoteFate> {
+    const stopped = new SshError('stopped', 'the command was stopped');
+    if (this.#session.began === 'no') {
+      this.#session.abandon(stopped);
+      return 'none';
+    }
+    this.#session.signal('TERM');
+    const answer = await this.#kill(graceMs);
+    // Ended of itself meanwhile (by the signal, say): nothing of it was left for the script to find.
+    const over = this.#session.over;
+    this.#session.abandon(stopped);
+    if (answer === 'killed' || (answer === 'none' && over)) return 'killed';
+    return answer === 'left' ? 'left-running' : 'unknown';
+  }
+}
+
+/** One word for a POSIX shell. */
+function quote(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,121 @@
+/** The native transport: names to addresses, one SSH connection a host, its key verified. */
+import type { Clock } from '../../contracts/limits.ts';
+import type { Began, Outcome } from '../../contracts/outcome.ts';
+import type { Target } from '../../contracts/task.ts';
+import { DEFAULT_PREFERENCES, HOST_KEY_ALGORITHMS, Offer, type Preferences } from '../../ssh/algorithms.ts';
+import { Arena } from '../../ssh/arena.ts';
+import { SshClient } from '../../ssh/client.ts';
+import type { Credentials } from '../../ssh/client_auth.ts';
+import { SshError } from '../../ssh/errors.ts';
+import type { HostKeyVerifier } from '../../ssh/host_key_policy.ts';
+import { ClosingRoom } from '../../ssh/socket.ts';
+import type { Connection, ConnectOptions, Transport, Watch } from '../transport.ts';
+import { classify } from './classify.ts';
+import { NativeConnection } from './native_connection.ts';
+import { Resolver } from './resolver.ts';
+
+export interface NativeTransportOptions {
+  /** For hosts that name no user of their own. */
+  readonly user: string;
+  /** For hosts that name no port of their own. @default 22 */
+  readonly port: number;
+  readonly keys: Credentials['keys'];
+  readonly password?: string | undefined;
+  readonly hostKeys: HostKeyVerifier;
+  readonly clock: Clock;
+  /** @default everything we speak, in our order */
+  readonly preferences?: Preferences;
+}
+
+export class NativeTransport implements Transport {
+  readonly name = 'native';
+  readonly #options: NativeTransportOptions;
+  readonly #arena = new Arena();
+  readonly #room = new ClosingRoom();
+  readonly #resolver = new Resolver();
+  /** By the key types known for a host, which are asked for first. */
+  readonly #offers = new Map<string, Offer>();
+
+  constructor(options: NativeTransportOptions) {
+    this.#options = options;
+  }
+
+  connect(target: Target, watch: Watch, options: ConnectOptions): Promise<Connection> {
+    const resolved = this.#resolver.resolve(target.name);
+    if (typeof resolved === 'string') return this.#dial(target, resolved, watch, options);
+    return this.#resolve(resolved, target, watch, options);
+  }
+
+  async #resolve(
+    resolving: Promise<string>,
+    target: Target,
+    watch: Watch,
+    options: ConnectOptions,
+  ): Promise<Connection> {
+    const stopped = Promise.withResolvers<never>();
+    watch.stop = (reason) => stopped.reject(reason);
+    const held = watch.enter('dns');
+    const address = await Promise.race([held ? held.then(() => resolving) : resolving, stopped.promise]);
+    return this.#dial(target, address, watch, options);
+  }
+
+  async #dial(target: Target, address: string, watch: Watch, options: ConnectOptions): Promise<Connection> {
+    const port = target.port ?? this.#options.port;
+    let stopped: Error | undefined;
+    watch.stop = (reason) => {
+      stopped = reason;
+    };
+    const held = watch.enter('connect', `${address}:${port}`);
+    if (held) await held;
+    if (stopped) throw stopped;
+    const { clock, hostKeys } = this.#options;
+    const host = { name: target.name, port };
+    const client = new SshClient(
+      {
+        address,
+        port,
+        credentials: {
+          user: target.user ?? this.#options.user,
+          keys: this.#options.keys,
+          password: this.#options.password,
+        },
+        offer: this.#offer(hostKeys.typesFor(target.name, port)),
+        arena: this.#arena,
+        room: this.#room,
+        session: options.session,
+        setTimer: clock.setTimer,
+      },
+      {
+        identified: () => watch.enter('handshake'),
+        hostKey: (key) => hostKeys.verify(host, key.keyType, key.blob) ?? undefined,
+        secured: () => void watch.enter('auth'),
+      },
+    );
+    watch.stop = (reason) => client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
+    await client.ready;
+    return new NativeConnection(client, clock.setTimer, address, port);
+  }
+
+  /** An offer that asks for these key types first, as OpenSSH does, so that a known host shows the key we know. */
+  #offer(types: readonly string[]): Offer {
+    const id = types.join(',');
+    const known = this.#offers.get(id);
+    if (known) return known;
+    const preferences = this.#options.preferences ?? DEFAULT_PREFERENCES;
+    const first = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
+    const wanted = first.filter((name) => HOST_KEY_ALGORITHMS.includes(name) && preferences.hostKey.includes(name));
+    const hostKey = [...new Set([...wanted, ...preferences.hostKey])];
+    const offer = new Offer('client', { ...preferences, hostKey });
+    this.#offers.set(id, offer);
+    return offer;
+  }
+
+  classify(error: unknown, began: Began): Outcome {
+    return classify(error, began);
+  }
+
+  async close(): Promise<void> {
+    this.#room.clear();
+    await this.#options.hostKeys.close();
+  }
+}

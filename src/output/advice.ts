@@ -1,0 +1,100 @@
+/** What to do about an outcome: at most one sentence, empty where there is nothing to say beyond the message. */
+import type {
+  FailedOutcome,
+  Outcome,
+  RefusedOutcome,
+  TimeoutOutcome,
+  UnreachableOutcome,
+} from '../contracts/outcome.ts';
+
+export function outcomeAdvice(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'failed':
+      return failedAdvice(outcome);
+    case 'signalled':
+      return outcome.signal === 'KILL' ? "look for the out-of-memory killer in the host's log" : '';
+    case 'no-status':
+      return 'network gear ends so: --ok-status none accepts it';
+    case 'refused':
+      return refusedAdvice(outcome);
+    case 'timeout':
+      return timeoutAdvice(outcome);
+    case 'unreachable':
+      return unreachableAdvice(outcome);
+    case 'auth-failed':
+      return 'check -l, --identity and what the host lets in (authorized_keys, AllowUsers)';
+    case 'protocol':
+      return 'check that an SSH server answers on that port';
+    case 'lost':
+      return 'look there before repeating it: the job may have run';
+    case 'error':
+      return 'a fault on this side, not of the host';
+    // The message of `host-key` carries its advice; the rest ended as it was asked for.
+    case 'ok':
+    case 'host-key':
+    case 'cancelled':
+    case 'skipped':
+    case 'not-run':
+      return '';
+  }
+}
+
+/** The two statuses that a POSIX shell gives by itself. */
+function failedAdvice(outcome: FailedOutcome): string {
+  if (outcome.status === 127) return 'the host knows no such command: check its name and PATH there';
+  if (outcome.status === 126) return 'the host cannot execute it: check its mode and format there';
+  return '';
+}
+
+function refusedAdvice(outcome: RefusedOutcome): string {
+  switch (outcome.what) {
+    case 'algorithm':
+      return 'allow one that the server offers with -o KexAlgorithms=, HostKeyAlgorithms=, Ciphers= or MACs=';
+    case 'service':
+      return 'check that the server allows user logins';
+    case 'session':
+      return "check the server's MaxSessions and the account's shell";
+    case 'exec':
+      return 'check for ForceCommand, command= in authorized_keys, or a restricted shell';
+    case 'subsystem':
+      return "check for Subsystem in the server's sshd_config";
+    case 'forwarding':
+      return 'check AllowTcpForwarding and PermitOpen on the jump host, and that the target answers';
+  }
+}
+
+function timeoutAdvice(outcome: TimeoutOutcome): string {
+  switch (outcome.phase) {
+    case 'dns':
+      return 'check the name server, or try --resolver system';
+    case 'connect':
+      return 'the host is down or a firewall drops the packets; -t waits longer';
+    case 'handshake':
+    case 'auth':
+    case 'open':
+      return 'the server hangs or is overloaded: try a lower -f or --rate';
+    case 'command':
+      return '-u sets how long a command may take';
+    case 'idle':
+      return '--idle sets how long a command may be silent';
+    case 'run':
+      return '--deadline sets how long the run may take';
+  }
+}
+
+function unreachableAdvice(outcome: UnreachableOutcome): string {
+  switch (outcome.cause) {
+    case 'dns':
+      return 'check the spelling, or try --resolver system';
+    case 'refused':
+      return 'nothing listens there: check -p and that sshd runs';
+    case 'no-route':
+      return 'check the address, the routes and whether a jump host (-J) is needed';
+    case 'reset':
+      return 'a firewall or the server ended it: check both';
+    case 'local-limit':
+      return 'this machine ran out of descriptors, ports or memory: raise the limit or lower -f';
+    case 'throttled':
+      return 'the server limits logins (MaxStartups, PerSourcePenalties): lower --rate, or raise them there';
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Events as JSON lines, version 1: the form that `contracts/events.schema.json` describes. Names and shapes are those of
+ * the contracts, so that a script reads what the library gives; absent values are null, never missing keys.
+ *
+ * Bytes are `{ "text": … }` where they are valid UTF-8 and `{ "base64": … }` where they are not: each says which it is.
+ * A piece of live output may end inside a character and then is base64: join the bytes of the pieces, not their texts.
+ */
+import { isUtf8 } from 'node:buffer';
+import { EVENTS_VERSION, type RunEvent, type RunListener } from '../contracts/events.ts';
+import type { CauseCount, Summary } from '../contracts/summary.ts';
+import type { Host, Output, PhaseTimes, TaskIdentity, TaskResult } from '../contracts/task.ts';
+import { type Fold, foldBounded, type HostsLimits, type Label } from './hosts.ts';
+import type { Sink } from './writer.ts';
+
+export interface NdjsonNames {
+  readonly label: Label;
+  readonly fold: Fold;
+}
+
+/** Hosts of a cause in `run:end`: those beyond are counted in `hostsOmitted`; each had its own `task:end`. */
+const LIMITS: HostsLimits = { labels: 10_000, characters: 64 * 1024 };
+
+/** Writes every event as one line. */
+export function ndjsonListener(sink: Sink, names: NdjsonNames): RunListener {
+  return (event) => sink.write(eventLine(event, names));
+}
+
+/** One event as one line, newline included. */
+export function eventLine(event: RunEvent, names: NdjsonNames): string {
+  return `${JSON.stringify({ v: EVENTS_VERSION, type: event.type, time: event.time, ...body(event, names) })}\n`;
+}
+
+function body(event: RunEvent, names: NdjsonNames): object {
+  switch (event.type) {
+    case 'run:start':
+      return { run: event.run, job: event.job, title: event.title, planned: event.planned };
+    case 'task:start':
+      return { ...identity(event), host: host(event.host) };
+    case 'task:output':
+      return { ...identity(event), host: host(event.host), stream: event.stream, data: data(event.data) };
+    case 'task:end':
+      return taskEnd(event.result);
+    case 'round:end':
+      return { run: event.run, round: event.round };
+    case 'wave:end':
+      return { run: event.run, round: event.round, wave: event.wave };
+    case 'run:end':
+      return runEnd(event.summary, names);
+  }
+}
+
+function identity(task: TaskIdentity): object {
+  return { run: task.run, round: task.round, index: task.index, attempt: task.attempt };
+}
+
+function host(host: Host): object {
+  return { label: host.label, name: host.name, user: host.user ?? null, port: host.port ?? null };
+}
+
+/** Bytes with the marker that says how they travel. */
+function data(bytes: Uint8Array): { readonly text: string } | { readonly base64: string } {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return isUtf8(buffer) ? { text: buffer.toString('utf8') } : { base64: buffer.toString('base64') };
+}
+
+function output(output: Output): object {
+  return { ...data(output.bytes), total: output.total, truncated: output.truncated };
+}
+
+function taskEnd(result: TaskResult): object {
+  return {
+    ...identity(result),
+    iteration: result.iteration,
+    host: host(result.host),
+    outcome: result.outcome,
+    reached: result.reached ?? null,
+    startedAt: result.startedAt,
+    durationMs: microseconds(result.durationMs),
+    phases: phases(result.phases),
+    executor: result.executor,
+    stdout: output(result.stdout),
+    stderr: output(result.stderr),
+    notes: result.notes,
+  };
+}
+
+function phases(times: PhaseTimes): object {
+  return Object.fromEntries(
+    Object.entries(times).map(([phase, span]) => [
+      phase,
+      { start: microseconds(span.start), end: microseconds(span.end) },
+    ]),
+  );
+}
+
+/** Milliseconds with three decimals: what is beyond is noise of the clock and a third of the line. */
+function microseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
+}
+
+function runEnd(summary: Summary, names: NdjsonNames): object {
+  return {
+    run: summary.run,
+    planned: summary.planned,
+    outcomes: summary.outcomes,
+    causes: summary.causes.map((cause) => causeCount(cause, names)),
+    unreached: summary.unreached,
+    uncertain: summary.uncertain,
+    cutOff: summary.cutOff,
+    truncated: summary.truncated,
+    leftOpen: summary.leftOpen,
+    retries: summary.retries,
+    maxStatus: summary.maxStatus,
+    stdoutBytes: summary.stdoutBytes,
+    stderrBytes: summary.stderrBytes,
+    durationMs: microseconds(summary.durationMs),
+    stopped: summary.stopped,
+    limitedBy: summary.limitedBy,
+  };
+}
+
+function causeCount(cause: CauseCount, names: NdjsonNames): object {
+  const hosts = foldBounded(cause.indices(), cause.count, names.label, names.fold, LIMITS);
+  return {
+    kind: cause.kind,
+    label: cause.label,
+    count: cause.count,
+    example: cause.example,
+    hosts: hosts.text,
+    hostsOmitted: hosts.more,
+  };
+}

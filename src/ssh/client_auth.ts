@@ -95,8 +95,10 @@ export class ClientAuth {
 
   /** A server that hangs up on refused credentials (MaxAuthTries) has refused them: says so, with what was tried. */
   explain(error: SshError): SshError {
+    const said = error.reason === 'disconnected' && /authentication/i.test(error.message);
     const hungUp = error.reason === 'disconnected' || error.reason === 'closed';
-    if (!hungUp || this.#refusals === 0) return error;
+    if (!said && !(hungUp && this.#refusals > 0)) return error;
+    if (this.#current && this.#mode === 'trying') this.#tried.push(describe(this.#current, false));
     const detail = { tried: this.#tried, allowed: this.#allowed };
     return new SshError('auth', `authentication failed; ${error.message}`, detail, { cause: error });
   }

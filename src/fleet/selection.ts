@@ -1,0 +1,39 @@
+/** Which hosts: host sets and host files, less what is excluded. An empty or mistyped selection is an error. */
+import { readFileSync } from 'node:fs';
+import { MyriadError } from '../contracts/errors.ts';
+import { difference, type HostSet, parseHostFile, parseHostSet, union } from '../hostset/hostset.ts';
+import type { FleetOptions } from './options.ts';
+
+/** Throws `host-set`, `file`, `empty-selection` or `unmatched`, naming the part at fault. */
+export function selectHosts(options: FleetOptions): HostSet {
+  const parts: HostSet[] = list(options.hosts).map(parseHostSet);
+  for (const file of list(options.hostFiles)) {
+    const set = parseHostFile(readText(file), file);
+    if (set.count === 0) throw new MyriadError('empty-selection', `hosts file "${file}" names no host`);
+    parts.push(set);
+  }
+  if (parts.length === 0) {
+    throw new MyriadError('empty-selection', 'no hosts were given; name them with -w or --hostfile');
+  }
+  let selected = parts.length === 1 ? parts[0]! : union(parts);
+  for (const text of list(options.exclude)) {
+    const { set, matched } = difference(selected, parseHostSet(text));
+    if (matched === 0) throw new MyriadError('unmatched', `exclusion "${text}" matches none of the selected hosts`);
+    selected = set;
+  }
+  if (selected.count === 0) throw new MyriadError('empty-selection', 'the exclusions leave no host');
+  return selected;
+}
+
+function list(value: string | readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return [];
+  return typeof value === 'string' ? [value] : value;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new MyriadError('file', `hosts file "${file}" cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,167 @@
+/** Real SSH servers for the third ring of tests: started on a free loopback port with keys of their own, stopped by id. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+
+/** True when the program is there. In CI a missing one is a failure; elsewhere the reason of the skip is printed. */
+export function present(program: string): boolean {
+  const found = ['/usr/sbin', '/usr/bin', '/bin', '/usr/local/bin'].some((dir) => existsSync(join(dir, program)));
+  if (found) return true;
+  const message = `${program} is not installed: run scripts/install-test-deps as root`;
+  if (process.env.CI || process.env.MYRIAD_REQUIRE_SERVERS) throw new Error(message);
+  console.warn(`skipped: ${message}`);
+  return false;
+}
+
+export interface RealServer extends AsyncDisposable {
+  readonly port: number;
+  readonly user: string;
+  /** Of keys, logs and known_hosts. */
+  readonly dir: string;
+  /** A private key file that may log in. */
+  readonly identity: string;
+  /** Names the server as 127.0.0.1 with its ed25519 key. */
+  readonly knownHosts: string;
+  log(): string;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export function keygen(dir: string, name: string, ...args: string[]): string {
+  const file = join(dir, name);
+  execFileSync('ssh-keygen', ['-q', '-N', '', '-f', file, ...(args.length > 0 ? args : ['-t', 'ed25519'])]);
+  return file;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('data', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+    socket.once('close', () => resolve(false));
+  });
+}
+
+/** Waits until the server says its identification, at most 15 s. */
+async function ready(port: number, child: ChildProcess, log: () => string): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    if (child.exitCode !== null) throw new Error(`the server ended: ${log()}`);
+    if (await accepts(port)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`the server does not answer: ${log()}`);
+}
+
+interface Start {
+  readonly dir: string;
+  readonly port: number;
+  readonly identity: string;
+  readonly hostKey: string;
+}
+
+async function launch(command: string, args: string[], start: Start): Promise<RealServer> {
+  const { dir, port, identity, hostKey } = start;
+  let text = '';
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream!.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(-100_000);
+    });
+  }
+  await ready(port, child, () => text);
+  const knownHosts = join(dir, 'known_hosts');
+  const [type, blob] = readFileSync(`${hostKey}.pub`, 'utf8').split(' ');
+  writeFileSync(knownHosts, `[127.0.0.1]:${port} ${type} ${blob}\n`);
+  return {
+    port,
+    dir,
+    identity,
+    knownHosts,
+    user: userInfo().username,
+    log: () => text,
+    async [Symbol.asyncDispose]() {
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      if (child.exitCode === null) {
+        child.kill('SIGTERM');
+        await gone;
+      }
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function prepare(): Promise<Start> {
+  const dir = mkdtempSync(join(tmpdir(), 'myriad-server-'));
+  const identity = keygen(dir, 'user');
+  return { dir, port: await freePort(), identity, hostKey: keygen(dir, 'host') };
+}
+
+/** OpenSSH's sshd. `config` adds lines to its configuration; `defaults` leaves MaxStartups and MaxSessions as shipped. */
+export async function startSshd(config: readonly string[] = []): Promise<RealServer> {
+  const start = await prepare();
+  const { dir, port, identity, hostKey } = start;
+  const authorized = join(dir, 'authorized_keys');
+  writeFileSync(authorized, readFileSync(`${identity}.pub`), { mode: 0o600 });
+  if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
+  const file = join(dir, 'sshd_config');
+  const lines = [
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    `HostKey ${hostKey}`,
+    `AuthorizedKeysFile ${authorized}`,
+    'StrictModes no',
+    'PidFile none',
+    'UsePAM no',
+    'PermitRootLogin yes',
+    ...config,
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return launch('/usr/sbin/sshd', ['-D', '-e', '-f', file], start);
+}
+
+/**
+ * Dropbear, as root: it reads the authorized keys of a user's home only, so the user is made for the test, with a home
+ * in the test's folder, and removed afterwards.
+ */
+export async function startDropbear(): Promise<RealServer> {
+  const start = await prepare();
+  const { dir, port, identity, hostKey } = start;
+  const converted = join(dir, 'dropbear_host');
+  execFileSync('dropbearconvert', ['openssh', 'dropbear', hostKey, converted], { stdio: 'ignore' });
+  const user = `myriad-test-${process.pid % 100_000}`;
+  const home = join(dir, 'home');
+  mkdirSync(join(home, '.ssh'), { recursive: true });
+  writeFileSync(join(home, '.ssh', 'authorized_keys'), readFileSync(`${identity}.pub`));
+  chmodSync(dir, 0o755);
+  execFileSync('useradd', ['-M', '-d', home, '-s', '/bin/sh', user]);
+  execFileSync('chown', ['-R', user, home]);
+  execFileSync('chmod', ['-R', 'go-rwx', home]);
+  const server = await launch(
+    '/usr/sbin/dropbear',
+    ['-F', '-E', '-r', converted, '-p', `127.0.0.1:${port}`, '-P', ''],
+    start,
+  );
+  return {
+    ...server,
+    user,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      execFileSync('userdel', ['-f', user], { stdio: 'ignore' });
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { CIPHERS, HOST_KEY_ALGORITHMS, KEX_ALGORITHMS, MACS } from '../../src/ssh/algorithms.ts';
+import { dial, run } from '../kit/client.ts';
+import { keygen, present, type RealServer, startDropbear, startSshd } from '../kit/servers.ts';
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+const isRoot = process.getuid?.() === 0;
+
+interface Kind {
+  readonly name: string;
+  readonly programs: readonly string[];
+  start(): Promise<RealServer>;
+  /** Dropbear refuses early CHANNEL_OPEN, has no aes-gcm, and no MAC with etm. */
+  readonly openssh: boolean;
+}
+
+const KINDS: readonly Kind[] = [
+  { name: 'OpenSSH', programs: ['sshd'], start: () => startSshd(['MaxSessions 10']), openssh: true },
+  { name: 'dropbear', programs: ['dropbear', 'dropbearconvert'], start: startDropbear, openssh: false },
+];
+
+for (const kind of KINDS) {
+  const possible = kind.programs.every(present) && (kind.openssh || isRoot);
+  describe.skipIf(!possible)(kind.name, () => {
+    let server: RealServer;
+    const connect = (more: Partial<Parameters<typeof dial>[0]> = {}) =>
+      dial({ port: server.port, user: server.user, identities: [server.identity], ...more });
+
+    beforeAll(async () => {
+      server = await kind.start();
+    });
+    afterAll(async () => {
+      await server?.[Symbol.asyncDispose]();
+    });
+
+    it('runs a command: status, stdout and stderr apart', async () => {
+      const client = await connect();
+      const answer = await run(client, 'echo out; echo err >&2; exit 3');
+      expect(answer.stdout.toString()).toBe('out\n');
+      expect(answer.stderr.toString()).toBe('err\n');
+      expect(answer.status).toBe(3);
+      client.close();
+    });
+
+    it('reports a signal as a signal', async () => {
+      const client = await connect();
+      const answer = await run(client, 'kill -9 $$');
+      expect(answer.status).toBeNull();
+      expect(answer.signal?.name).toBe('KILL');
+      client.close();
+    });
+
+    it('carries 64 MiB of output byte for byte', async () => {
+      const client = await connect();
+      const size = 64 * 1024 * 1024;
+      const answer = await run(client, `yes 0123456789abcde | head -c ${size}`);
+      expect(answer.stdout.length).toBe(size);
+      expect(sha256(answer.stdout)).toBe(sha256(Buffer.alloc(size, '0123456789abcde\n')));
+      client.close();
+    });
+
+    it('carries 8 MiB of stdin byte for byte', async () => {
+      const client = await connect();
+      const bytes = randomBytes(8 * 1024 * 1024);
+      const answer = await run(client, 'sha256sum', bytes);
+      expect(answer.stdout.toString()).toBe(`${sha256(bytes)}  -\n`);
+      client.close();
+    });
+
+    it('goes on through rekeys of its own', async () => {
+      const client = await connect({ rekeyBytes: 1024 * 1024 });
+      const bytes = randomBytes(6 * 1024 * 1024);
+      const answer = await run(client, 'cat', bytes);
+      expect(sha256(answer.stdout)).toBe(sha256(bytes));
+      client.close();
+    });
+
+    it('ends with the status when the output is left open', async () => {
+      const client = await connect();
+      const answer = await run(client, 'sleep 5 & echo started', undefined, 300);
+      expect(answer.stdout.toString()).toBe('started\n');
+      expect(answer.status).toBe(0);
+      // Dropbear closes the channel when the command ends, whoever holds its output.
+      expect(answer.outputLeftOpen).toBe(kind.openssh);
+      client.close();
+    });
+
+    const lists = {
+      kex: KEX_ALGORITHMS,
+      ciphers: CIPHERS.map((cipher) => cipher.name).filter((name) => kind.openssh || /^aes(128|256)-ctr$/.test(name)),
+    };
+    for (const [list, names] of Object.entries(lists)) {
+      it.each(names)(`agrees on ${list} %s`, async (name) => {
+        const client = await connect({ preferences: { [list]: [name] } });
+        expect((await run(client, 'echo agreed')).stdout.toString()).toBe('agreed\n');
+        client.close();
+      });
+    }
+
+    it.each(MACS.map((mac) => mac.name).filter((name) => kind.openssh || name === 'hmac-sha2-256'))(
+      'agrees on MAC %s',
+      async (name) => {
+        const client = await connect({ preferences: { macs: [name], ciphers: ['aes128-ctr'] } });
+        const answer = await run(client, 'head -c 300000 /dev/zero');
+        expect(answer.stdout.length).toBe(300_000);
+        client.close();
+      },
+    );
+  });
+}
+
+describe.skipIf(!present('sshd'))('OpenSSH, keys', () => {
+  it.each([
+    ['ed25519', ['-t', 'ed25519']],
+    ['ecdsa 256', ['-t', 'ecdsa', '-b', '256']],
+    ['ecdsa 384', ['-t', 'ecdsa', '-b', '384']],
+    ['ecdsa 521', ['-t', 'ecdsa', '-b', '521']],
+    ['rsa', ['-t', 'rsa', '-b', '2048']],
+    ['rsa in PEM', ['-t', 'rsa', '-b', '2048', '-m', 'PEM']],
+    ['ecdsa in PKCS8', ['-t', 'ecdsa', '-m', 'PKCS8']],
+  ])('logs in with %s', async (_name, args) => {
+    await using server = await startSshd();
+    const identity = keygen(server.dir, 'other', ...args);
+    appendFileSync(join(server.dir, 'authorized_keys'), readFileSync(`${identity}.pub`));
+    const client = await dial({ port: server.port, user: server.user, identities: [identity] });
+    expect((await run(client, 'echo in')).stdout.toString()).toBe('in\n');
+    client.close();
+  });
+
+  it('asks about each of several keys before it signs', async () => {
+    await using server = await startSshd(['MaxAuthTries 3', 'LogLevel VERBOSE']);
+    const wrong = [keygen(server.dir, 'wrong1'), keygen(server.dir, 'wrong2', '-t', 'ecdsa')];
+    const client = await dial({ port: server.port, user: server.user, identities: [...wrong, server.identity] });
+    expect((await run(client, 'echo third')).stdout.toString()).toBe('third\n');
+    client.close();
+  });
+
+  it('says what was tried when the server hangs up', async () => {
+    await using server = await startSshd(['MaxAuthTries 1']);
+    const wrong = keygen(server.dir, 'wrong');
+    await expect(dial({ port: server.port, user: server.user, identities: [wrong] })).rejects.toMatchObject({
+      reason: 'auth',
+      detail: { tried: [expect.stringMatching(/^publickey SHA256:/)] },
+    });
+  });
+
+  it.each(HOST_KEY_ALGORITHMS)('verifies a host key by %s', async (algorithm) => {
+    const type = algorithm.startsWith('rsa') ? 'rsa' : algorithm.startsWith('ecdsa') ? 'ecdsa' : 'ed25519';
+    const dir = mkdtempSync(join(tmpdir(), 'myriad-host-key-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    await using server = await startSshd([`HostKey ${keygen(dir, 'host', '-t', type)}`]);
+    const client = await dial({
+      port: server.port,
+      user: server.user,
+      identities: [server.identity],
+      preferences: { hostKey: [algorithm] },
+    });
+    expect(client.hostKey?.keyType).toBe(algorithm.startsWith('rsa') ? 'ssh-rsa' : algorithm);
+    client.close();
+  });
+});

@@ -38,8 +38,10 @@ export interface ExecutorStatus {
   readonly running: number;
   /** Not yet started. */
   readonly waiting: number;
-  /** What holds the run back now, in words; empty where nothing does. */
+  /** What holds the run back now, once it is over what held it back most, in words; empty where nothing does. */
   readonly limitedBy: string;
+  /** Whether the run was stopped before its end: by `cancel`, or by the run's own deadline. */
+  readonly stopped: 'no' | 'cancelled' | 'deadline';
   /** The longest-running tasks, oldest first: plan index, host label, phase, age in ms; at most `slowest` of them. */
   readonly slowest: readonly {
     readonly index: number;

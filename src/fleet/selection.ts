@@ -6,7 +6,7 @@ import type { FleetOptions } from './options.ts';
 
 /** Throws `host-set`, `file`, `empty-selection` or `unmatched`, naming the part at fault. */
 export function selectHosts(options: FleetOptions): HostSet {
-  const parts: HostSet[] = list(options.hosts).map(parseHostSet);
+  const parts: HostSet[] = list(options.hosts).map((text) => parseHostSet(text));
   for (const file of list(options.hostFiles)) {
     const set = parseHostFile(readText(file), file);
     if (set.count === 0) throw new MyriadError('empty-selection', `hosts file "${file}" names no host`);

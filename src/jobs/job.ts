@@ -27,6 +27,8 @@ export interface TaskContext {
   readonly sink: OutputSink;
   /** After the status, how long silent output is waited for, in milliseconds. */
   readonly lingerMs: number;
+  /** Between TERM and KILL when the task is stopped, in milliseconds. */
+  readonly graceMs: number;
   /** The gate: the job is about to begin on the host. A promise must be awaited before the request leaves. */
   begin(): Promise<void> | undefined;
   /** The job runs: the command deadline is on. */

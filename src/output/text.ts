@@ -19,6 +19,8 @@ export interface TextOptions {
   readonly quiet?: boolean;
   /** Control sequences reach a terminal as they are. @default false */
   readonly raw?: boolean;
+  /** Prefixes are coloured: cyan for stdout, yellow for stderr. @default false */
+  readonly color?: boolean;
   /** The streams that are printed; `-b` prints stderr only, since stdout is folded. @default both */
   readonly streams?: readonly StreamName[];
   /** Bytes of results that `input` holds back at most. @default 256 MiB */
@@ -60,6 +62,7 @@ export class TextRenderer {
   readonly #stdout: Sink;
   readonly #stderr: Sink;
   readonly #prefix: boolean;
+  readonly #color: boolean;
   readonly #inOrder: boolean;
   readonly #quiet: boolean;
   readonly #raw: boolean;
@@ -79,6 +82,7 @@ export class TextRenderer {
     this.#stdout = sinks.stdout;
     this.#stderr = sinks.stderr;
     this.#prefix = options.prefix ?? true;
+    this.#color = options.color ?? false;
     this.#inOrder = options.order === 'input';
     this.#quiet = options.quiet ?? false;
     this.#raw = options.raw ?? false;
@@ -204,7 +208,14 @@ export class TextRenderer {
     if (bytes.length === 0) return;
     const sink = stream === 'stdout' ? this.#stdout : this.#stderr;
     const shown = sink.terminal && !this.#raw ? escapeControls(bytes) : bytes;
-    sink.write(prefixLines(shown, this.#prefix ? Buffer.from(`${escapeText(label)}: `) : NOTHING));
+    sink.write(prefixLines(shown, this.#prefix ? this.#prefixOf(stream, label) : NOTHING));
+  }
+
+  #prefixOf(stream: StreamName, label: string): Buffer {
+    const text = `${escapeText(label)}:`;
+    // Written by hand: styleText asks stdout's settings, and this is for whatever sink the caller chose.
+    const code = stream === 'stdout' ? 36 : 33;
+    return Buffer.from(this.#color ? `\x1b[${code}m${text}\x1b[39m ` : `${text} `);
   }
 }
 

@@ -1,0 +1,17 @@
+/** Where errors become messages and exit codes: the only place. */
+
+/** Codes of MyriadError that are not the caller's doing. */
+const OURS: ReadonlySet<string> = new Set(['internal', 'closed']);
+
+/** Prints one sentence on stderr; 2 for what the user can mend, 130 when interrupted, 1 for what is ours. */
+export function failure(error: unknown): number {
+  const { code, message, stack } = error as { code?: string; message?: string; stack?: string };
+  const known =
+    (error as Error | undefined)?.name === 'MyriadError' || (error as Error | undefined)?.name === 'HostSetError';
+  if (known && code !== undefined && !OURS.has(code)) {
+    process.stderr.write(`myriad: ${message}\n`);
+    return code === 'aborted' ? 130 : 2;
+  }
+  process.stderr.write(`myriad: internal error: ${known ? message : (stack ?? String(error))}\n`);
+  return 1;
+}

@@ -1,0 +1,22 @@
+/** Where `-w` finds its hosts: a host set, `^FILE`, or `-` for stdin. */
+import { type FleetOptions, MyriadError } from '../index.ts';
+import type { RunFlags } from './run_options.ts';
+
+/** The selection as the library takes it. Throws `usage` where stdin is asked for twice. */
+export function readHosts(flags: RunFlags): Pick<FleetOptions, 'hosts' | 'hostFiles' | 'exclude'> {
+  const hosts: string[] = [];
+  const hostFiles = [...(flags.hostfile ?? [])];
+  for (const text of [...(flags.hosts ?? []), ...(flags.pssh ?? [])]) {
+    if (text === '-') hostFiles.push('/dev/stdin');
+    else if (text.startsWith('^')) hostFiles.push(text.slice(1));
+    else hosts.push(text);
+  }
+  if (hostFiles.filter((file) => file === '/dev/stdin').length > 1) {
+    throw new MyriadError('usage', '-w -: stdin can be read only once');
+  }
+  return {
+    ...(hosts.length > 0 ? { hosts } : {}),
+    ...(hostFiles.length > 0 ? { hostFiles } : {}),
+    ...(flags.exclude ? { exclude: flags.exclude } : {}),
+  };
+}

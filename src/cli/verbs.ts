@@ -1,0 +1,17 @@
+/** The verbs that exist. Each is loaded when it is used. */
+
+/** Takes the words after the verb; resolves with the exit code. */
+export type Verb = (argv: readonly string[]) => Promise<number>;
+
+export const VERBS: readonly { readonly name: string; readonly what: string; load(): Promise<Verb> }[] = [
+  {
+    name: 'run',
+    what: 'run a command on every host (the default verb)',
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'simulate',
+    what: 'a fleet of simulated hosts on loopback, to rehearse on',
+    load: async () => (await import('./simulate.ts')).simulate,
+  },
+];

@@ -1,0 +1,152 @@
+/** What one task holds of the run's limits. The order and meaning of the limits are written in `limits.ts`. */
+import type { ConnectPhase } from '../transport/transport.ts';
+import type { AddressSlots, Slots, Waiter } from './limits.ts';
+import type { TaskRun } from './task_run.ts';
+
+/** What the task is about to do; `open`: perform its job on an authenticated connection. */
+export type Step = ConnectPhase | 'open';
+
+export class Admission implements Waiter {
+  waitNext: Waiter | null = null;
+  waitPrev: Waiter | null = null;
+  waitIn: Slots | null = null;
+  readonly #run: TaskRun;
+  readonly #owner: { admitted(): void };
+  #step: Step = 'dns';
+  #place: 'held' | 'lent' | 'none' = 'held';
+  #handshake: 'none' | 'held' | 'lent' = 'none';
+  /** Kept between attempts, so that what the address taught is not forgotten. */
+  #address: AddressSlots | undefined;
+  #addressHeld = false;
+
+  /** For a task that has its place already. `owner.admitted` is called when a wait is over. */
+  constructor(run: TaskRun, owner: { admitted(): void }) {
+    this.#run = run;
+    this.#owner = owner;
+  }
+
+  get holdsPlace(): boolean {
+    return this.#place === 'held';
+  }
+
+  get holdsHandshake(): boolean {
+    return this.#handshake === 'held';
+  }
+
+  /** Takes what `step` needs; false: the task waits until `admitted`, or `leave`. */
+  admit(step: Step, address?: string): boolean {
+    this.#step = step;
+    if (step === 'connect' && address !== undefined) this.#moveTo(address);
+    return this.#proceed();
+  }
+
+  /** The queue's side: the slot that was waited for is taken. */
+  granted(): void {
+    if (this.#step === 'connect') this.#addressHeld = true;
+    else if (this.#place === 'lent') this.#place = 'held';
+    else this.#handshake = 'held';
+    if (this.#proceed()) this.#owner.admitted();
+  }
+
+  /** Stops waiting. */
+  leave(): void {
+    this.waitIn?.leave(this);
+  }
+
+  /** The host is silent: the place goes to the next task. */
+  lendPlace(): void {
+    if (this.#place !== 'held') return;
+    this.#place = 'lent';
+    this.#run.places.release();
+    this.#run.placeLent();
+  }
+
+  /** The peer is silent in its handshake, and costs no CPU: another may have the slot. */
+  lendHandshake(): void {
+    if (this.#handshake !== 'held') return;
+    this.#handshake = 'lent';
+    this.#run.handshakes.release();
+  }
+
+  /** The peer hung up before its identification. `label` names it where no address is known. */
+  throttled(label: string): void {
+    this.#address?.throttled();
+    this.#run.bottleneck.noteThrottle(this.#address?.address ?? label, this.#address?.throttles ?? 1);
+  }
+
+  /** The connection is authenticated: what limits making it is given back. */
+  authenticated(): void {
+    const address = this.#address;
+    this.attemptOver();
+    address?.succeeded();
+    this.#forgetAddress();
+  }
+
+  /** The attempt ended; the place and the memory of the address stay. */
+  attemptOver(): void {
+    this.leave();
+    if (this.#handshake === 'held') this.#run.handshakes.release();
+    this.#handshake = 'none';
+    if (this.#addressHeld) {
+      this.#addressHeld = false;
+      this.#address?.release();
+    }
+  }
+
+  /** The task ended: everything is given back. */
+  release(): void {
+    this.attemptOver();
+    this.#forgetAddress();
+    if (this.#place === 'held') this.#run.places.release();
+    this.#place = 'none';
+  }
+
+  #proceed(): boolean {
+    switch (this.#step) {
+      case 'dns':
+        return true;
+      case 'connect':
+        return this.#takeAddress();
+      case 'handshake':
+      case 'auth':
+        return this.#takePlace() && this.#takeHandshake();
+      case 'open':
+        return this.#takePlace();
+    }
+  }
+
+  #takeAddress(): boolean {
+    if (this.#address === undefined || this.#addressHeld) return true;
+    this.#addressHeld = this.#address.take(this);
+    return this.#addressHeld;
+  }
+
+  #takePlace(): boolean {
+    if (this.#place !== 'lent') return true;
+    if (!this.#run.places.take(this)) return false;
+    this.#place = 'held';
+    return true;
+  }
+
+  #takeHandshake(): boolean {
+    if (this.#handshake !== 'none') return true;
+    if (!this.#run.handshakes.take(this)) return false;
+    this.#handshake = 'held';
+    return true;
+  }
+
+  /** An attempt counts at one address, the last it went to: racing addresses of one host follow each other. */
+  #moveTo(address: string): void {
+    if (this.#address?.address === address) return;
+    if (this.#addressHeld) this.#address?.release();
+    this.#addressHeld = false;
+    this.#forgetAddress();
+    this.#address = this.#run.addresses.refer(address);
+  }
+
+  #forgetAddress(): void {
+    if (this.#address === undefined) return;
+    this.#run.addresses.drop(this.#address);
+    this.#address = undefined;
+  }
+}

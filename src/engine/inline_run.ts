@@ -1,0 +1,297 @@
+/**
+ * A run on this thread: pulls tasks from the plan while there is room for them, and hands out their results.
+ *
+ *   going ──pause──▶ paused ──unpause──▶ going     paused: nothing starts, nothing begins on a host
+ *   going, paused ──cancel, run deadline──▶ stopped  what is in progress ends, the rest of the plan is `not-run`
+ *   any ──all tasks have ended──▶ finished
+ *
+ * There is room while: a place is free and no task waits to have one back; fewer tasks than `connections` are in
+ * progress; fewer than `fanout` results (at least 1,024) wait to be read. Nothing exists of a task before it starts.
+ */
+import type { Clock, Random } from '../contracts/limits.ts';
+import type { Outcome } from '../contracts/outcome.ts';
+import type { Host, Target, TaskResult } from '../contracts/task.ts';
+import type { JobKind } from '../jobs/job.ts';
+import type { ConnectOptions, Transport } from '../transport/transport.ts';
+import { TimerEntry, type TimerOwner, type TimerWheel } from '../util/timer_wheel.ts';
+import { Bottleneck } from './bottleneck.ts';
+import type { ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './executor.ts';
+import { AddressLimits, Slots } from './limits.ts';
+import { ResultQueue, type ResultSource } from './result_queue.ts';
+import { Task } from './task.ts';
+import { textOf, untouchedResult } from './task_outcome.ts';
+import type { Gated, Held, ListedTask, Stage, StopCause, TaskRun } from './task_run.ts';
+
+/** Tasks started in one turn of the loop: each costs a tenth of a millisecond of connecting. */
+const STARTS_PER_TURN = 64;
+/** Results that may wait for the reader, however small the fanout is. */
+const MIN_UNREAD = 1024;
+/** Results of tasks that do not run, made at once. */
+const LATE_BATCH = 1024;
+
+const NOT_RUN = { kind: 'not-run', began: 'no' } as const;
+
+/** What a run is made of. */
+export interface RunParts {
+  readonly request: RunRequest;
+  readonly hooks: ExecutorHooks;
+  readonly kind: JobKind;
+  readonly prepared: unknown;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: TimerWheel;
+  /** The executor's name. */
+  readonly executor: string;
+  /** Called once, when the last task in progress has ended and none will start. */
+  readonly onFinished: (run: InlineRun) => void;
+}
+
+export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner {
+  readonly results: ResultQueue;
+  readonly request: RunRequest;
+  readonly hooks: ExecutorHooks;
+  readonly kind: JobKind;
+  readonly prepared: unknown;
+  readonly transport: Transport;
+  readonly connectOptions: ConnectOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: TimerWheel;
+  readonly executor: string;
+  readonly places: Slots;
+  readonly handshakes: Slots;
+  readonly addresses: AddressLimits;
+  readonly bottleneck: Bottleneck;
+  readonly stages: Record<Stage, number> = { connecting: 0, handshaking: 0, running: 0, none: 0 };
+  readonly gated = new Set<Gated>();
+  readonly held = new Map<number, Held>();
+  paused = false;
+  stopped: 'no' | 'cancelled' | 'deadline' = 'no';
+  readonly #onFinished: (run: InlineRun) => void;
+  readonly #deadline: TimerEntry;
+  readonly #maxUnread: number;
+  /** The plan index that starts next; behind it nothing exists. */
+  #next = 0;
+  #inProgress = 0;
+  #oldest: ListedTask | null = null;
+  #newest: ListedTask | null = null;
+  #startsLeft = 0;
+  #turnAsked = false;
+  #pumping = false;
+  #over = false;
+  #limitedBy = '';
+
+  constructor(parts: RunParts) {
+    const { request, clock } = parts;
+    const { limits } = request;
+    const now = (): number => clock.now();
+    this.request = request;
+    this.hooks = parts.hooks;
+    this.kind = parts.kind;
+    this.prepared = parts.prepared;
+    this.transport = parts.transport;
+    this.connectOptions = { session: parts.kind.session };
+    this.clock = clock;
+    this.random = parts.random;
+    this.wheel = parts.wheel;
+    this.executor = parts.executor;
+    this.bottleneck = new Bottleneck(now);
+    this.places = new Slots(limits.fanout, this.bottleneck.places);
+    this.handshakes = new Slots(limits.handshakes, this.bottleneck.handshakes);
+    this.addresses = new AddressLimits(limits.perAddress, this.bottleneck.addresses);
+    this.results = new ResultQueue(this);
+    this.#onFinished = parts.onFinished;
+    this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
+    this.#deadline = new TimerEntry(this);
+    if (limits.deadlines.runMs !== null) this.wheel.arm(this.#deadline, limits.deadlines.runMs);
+    // Not before the caller has the run: it may announce it before anything connects.
+    this.#askForTurn();
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  unpause(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    const gated = [...this.gated];
+    this.gated.clear();
+    for (const job of gated) job.openGate();
+    this.#pump();
+  }
+
+  cancel(running: 'terminate' | 'leave'): void {
+    this.#stop('cancelled', running);
+  }
+
+  resume(index: number): void {
+    this.held.get(index)?.release();
+  }
+
+  status(slowest: number): ExecutorStatus {
+    const now = this.clock.now();
+    const oldest: ExecutorStatus['slowest'][number][] = [];
+    for (let task = this.#oldest; task !== null && oldest.length < slowest; task = task.newer) {
+      oldest.push({ index: task.index, label: task.label, phase: task.doing, ageMs: task.ageMs(now) });
+    }
+    return {
+      connecting: this.stages.connecting,
+      handshaking: this.stages.handshaking,
+      running: this.stages.running,
+      waiting: this.request.plan.count - this.#next,
+      limitedBy: this.#over ? this.#limitedBy : this.bottleneck.now(),
+      stopped: this.stopped,
+      slowest: oldest,
+    };
+  }
+
+  placeLent(): void {
+    this.#pump();
+  }
+
+  ended(task: ListedTask, result: TaskResult): void {
+    if (task.older === null) this.#oldest = task.newer;
+    else task.older.newer = task.newer;
+    if (task.newer === null) this.#newest = task.older;
+    else task.newer.older = task.older;
+    this.#inProgress -= 1;
+    this.results.push(result);
+    this.#pump();
+    this.#checkOver();
+  }
+
+  /** The run's own deadline. */
+  expired(): void {
+    this.#stop('run', 'terminate');
+  }
+
+  get finished(): boolean {
+    return this.#inProgress === 0 && this.#next >= this.request.plan.count;
+  }
+
+  lateResults(): TaskResult[] {
+    const late: TaskResult[] = [];
+    if (this.stopped === 'no') return late;
+    const time = this.clock.epoch();
+    while (late.length < LATE_BATCH && this.#next < this.request.plan.count) {
+      const index = this.#next++;
+      const target = this.#target(index);
+      if (typeof target === 'string') late.push(this.#unreadable(index, target));
+      else late.push(this.#untouched(index, target, target.iteration, NOT_RUN, time));
+    }
+    return late;
+  }
+
+  taken(): void {
+    this.#pump();
+  }
+
+  abandoned(): void {
+    this.#stop('cancelled', 'terminate');
+    this.#next = this.request.plan.count;
+  }
+
+  /** Ends what is in progress and lets nothing start; a second stop can only turn from waiting to leaving. */
+  #stop(cause: StopCause, running: 'terminate' | 'leave'): void {
+    if (this.#over) return;
+    if (this.stopped === 'no') this.stopped = cause === 'run' ? 'deadline' : 'cancelled';
+    this.wheel.cancel(this.#deadline);
+    for (let task = this.#oldest; task !== null; ) {
+      const { newer } = task;
+      task.stop(cause, running);
+      task = newer;
+    }
+    this.#checkOver();
+    this.results.wake();
+  }
+
+  /** Starts tasks while there is room. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#hasRoom()) {
+        if (this.#startsLeft === 0) {
+          this.#askForTurn();
+          break;
+        }
+        this.#startsLeft -= 1;
+        this.#startNext();
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #hasRoom(): boolean {
+    const wanted = !this.paused && this.stopped === 'no' && this.#next < this.request.plan.count;
+    const { fanout, connections, reader } = this.bottleneck;
+    const noReader = this.results.unread >= this.#maxUnread;
+    const noConnection = this.#inProgress >= this.request.limits.connections;
+    reader.set(wanted && noReader);
+    connections.set(wanted && noConnection);
+    fanout.set(wanted && !this.places.free);
+    return wanted && !noReader && !noConnection && this.places.free;
+  }
+
+  /** The loop gets a turn between starts, so that ten thousand of them do not stall it. */
+  #askForTurn(): void {
+    if (this.#turnAsked) return;
+    this.#turnAsked = true;
+    setImmediate(() => {
+      this.#turnAsked = false;
+      this.#startsLeft = STARTS_PER_TURN;
+      this.#pump();
+      this.#checkOver();
+    });
+  }
+
+  #startNext(): void {
+    const index = this.#next++;
+    const target = this.#target(index);
+    if (typeof target === 'string') {
+      this.results.push(this.#unreadable(index, target));
+      return;
+    }
+    this.places.tryTake();
+    this.#inProgress += 1;
+    const task = new Task(this, target, index);
+    task.older = this.#newest;
+    if (this.#newest === null) this.#oldest = task;
+    else this.#newest.newer = task;
+    this.#newest = task;
+    task.start();
+  }
+
+  /** The plan's task, or a sentence about why it could not be read. */
+  #target(index: number): Target | string {
+    try {
+      return this.request.plan.at(index);
+    } catch (error) {
+      return `task ${index} of the plan cannot be read: ${textOf(error)}`;
+    }
+  }
+
+  #unreadable(index: number, message: string): TaskResult {
+    const outcome = { kind: 'error', began: 'no', code: 'internal', message } as const;
+    return this.#untouched(index, { label: `#${index}`, name: '' }, 1, outcome, this.clock.epoch());
+  }
+
+  #untouched(index: number, host: Host, iteration: number, outcome: Outcome, startedAt: number): TaskResult {
+    const { run, round } = this.request;
+    return untouchedResult({ run, round, index }, host, iteration, outcome, startedAt, this.executor);
+  }
+
+  /** Nothing is in progress and nothing will start: what is left to do is reading. */
+  #checkOver(): void {
+    if (this.#over || this.#inProgress > 0) return;
+    if (this.stopped === 'no' && this.#next < this.request.plan.count) return;
+    this.#over = true;
+    this.#limitedBy = this.bottleneck.overall();
+    this.wheel.cancel(this.#deadline);
+    this.results.wake();
+    this.#onFinished(this);
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * One task: its attempts to connect, the performance of its job, and its one result.
+ *
+ *   connecting ──limit full──▶ waiting ──admitted──▶ connecting      deadline of the phase; off while waiting
+ *   connecting ──failed, to be tried again──▶ backoff ──▶ connecting  a new attempt; one connection at a time
+ *   connecting ──connected──▶ performing                             by way of waiting, where the place was lent
+ *   performing ──failed before it began, to be tried again──▶ backoff
+ *   any ──outcome, deadline, stop──▶ over                            everything is given back, the result goes out
+ *
+ * An attempt that is stopped is over at once: its transport is told, and whatever still comes of it is dropped.
+ */
+import { MyriadError } from '../contracts/errors.ts';
+import type { Outcome } from '../contracts/outcome.ts';
+import type { PhaseTimes, Reached, Target, TaskNote, TaskResult } from '../contracts/task.ts';
+import type { Connection, ConnectPhase } from '../transport/transport.ts';
+import { TimerEntry, type TimerOwner } from '../util/timer_wheel.ts';
+import { Admission, type Step } from './admission.ts';
+import { Attempt, type AttemptedTask } from './attempt.ts';
+import { Gathered } from './gather.ts';
+import { Performance, type Performer } from './performance.ts';
+import { Backoff } from './retry.ts';
+import { outcomeOfError, stoppedOutcome } from './task_outcome.ts';
+import { DeadlineError, type ListedTask, type Stage, type StopCause, type TaskRun } from './task_run.ts';
+
+/** How long a peer in its handshake may be silent before another task gets its handshake slot. */
+const HANDSHAKE_PATIENCE_MS = 1_000;
+
+type Mode = 'connecting' | 'waiting' | 'backoff' | 'performing' | 'over';
+type TimedPhase = keyof PhaseTimes;
+
+/** It is gone for us: what the transport makes of it cannot change an outcome. */
+function destroy(connection: Connection, reason: Error): void {
+  try {
+    connection.destroy(reason);
+  } catch {
+    // See above.
+  }
+}
+
+export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
+  older: ListedTask | null = null;
+  newer: ListedTask | null = null;
+  readonly run: TaskRun;
+  readonly target: Target;
+  readonly index: number;
+  readonly deadline: TimerEntry;
+  /** Silence: of a host before it has a connection, of a job's output once it runs. */
+  readonly idle: TimerEntry;
+  readonly notes: TaskNote[] = [];
+  gathered: Gathered;
+  attempt = 0;
+  readonly #admission: Admission;
+  readonly #startedAt: number;
+  readonly #startedEpoch: number;
+  #mode: Mode = 'connecting';
+  #stage: Stage = 'none';
+  #watch: Attempt | undefined = undefined;
+  #connection: Connection | undefined = undefined;
+  #reached: Reached | undefined = undefined;
+  #performance: Performance | undefined = undefined;
+  #backoff: Backoff | undefined = undefined;
+  #phases: PhaseTimes = {};
+  #phase: TimedPhase | undefined = undefined;
+  #entering: Step = 'dns';
+  #admitted: (() => void) | undefined = undefined;
+  #wait: Promise<void> | undefined = undefined;
+  #waitingSince = 0;
+  #waitedMs = 0;
+  /** What the deadline had left when the wait began, where its phase goes on after it. */
+  #leftMs: number | undefined = undefined;
+
+  /** For a task that has its place already. */
+  constructor(run: TaskRun, target: Target, index: number) {
+    this.run = run;
+    this.target = target;
+    this.index = index;
+    this.deadline = new TimerEntry(this);
+    this.idle = new TimerEntry(this);
+    this.gathered = this.#newGathered();
+    this.#admission = new Admission(run, this);
+    this.#startedAt = run.clock.now();
+    this.#startedEpoch = run.clock.epoch();
+  }
+
+  get label(): string {
+    return this.target.label;
+  }
+
+  get doing(): string {
+    if (this.#mode === 'performing') return this.#performance?.doing ?? 'open';
+    return this.#mode === 'connecting' ? (this.#phase ?? 'connect') : this.#mode;
+  }
+
+  ageMs(now: number): number {
+    return now - this.#startedAt;
+  }
+
+  /** Begins the next attempt. */
+  start(): void {
+    const { run } = this;
+    const watch = new Attempt(this);
+    this.attempt += 1;
+    this.#mode = 'connecting';
+    this.#watch = watch;
+    this.#phases = {};
+    this.#phase = undefined;
+    this.#toStage('connecting');
+    // Until the transport names a phase: one that never does is not waited for for ever.
+    run.wheel.arm(this.deadline, run.request.limits.deadlines.connectMs);
+    let connecting: Promise<Connection>;
+    try {
+      connecting = Promise.resolve(run.transport.connect(this.target, watch, run.connectOptions));
+    } catch (error) {
+      this.#connectFailed(watch, error);
+      return;
+    }
+    connecting.then(
+      (connection) => this.#connected(watch, connection),
+      (error: unknown) => this.#connectFailed(watch, error),
+    );
+  }
+
+  /** The attempt's transport enters a phase; a promise holds it back while a limit is full. */
+  enter(watch: Attempt, phase: ConnectPhase, address: string | undefined): Promise<void> | undefined {
+    if (watch !== this.#watch) return new Promise<void>(() => {});
+    if (this.#mode === 'waiting') {
+      if (phase === this.#entering) return this.#wait;
+      this.#stopWaiting();
+    }
+    this.#entering = phase;
+    if (this.#phase !== phase) this.#leavePhase();
+    if (!this.#admission.admit(phase, address)) return this.#startWaiting();
+    this.#entered(phase);
+    return undefined;
+  }
+
+  /** The admission's side: what was waited for is there. */
+  admitted(): void {
+    const admitted = this.#admitted;
+    const step = this.#entering;
+    this.#waitOver();
+    if (step === 'open') this.#perform();
+    else this.#entered(step);
+    admitted?.();
+  }
+
+  expired(entry: TimerEntry): void {
+    if (this.#mode === 'performing') this.#performance?.expired(entry);
+    else if (this.#mode === 'backoff' && entry === this.deadline) {
+      this.run.bottleneck.throttled.end();
+      this.start();
+    } else if (entry === this.idle) this.#silent();
+    else if (this.#mode === 'connecting') this.#cutOff(this.#connectPhase());
+  }
+
+  stop(cause: StopCause, running: 'terminate' | 'leave'): void {
+    if (this.#mode !== 'performing') this.#cutOff(cause);
+    else if (running === 'leave') this.#performance?.leave(cause);
+    else this.#performance?.halt(cause);
+  }
+
+  commandStarted(): void {
+    this.#enterPhase('command');
+  }
+
+  performed(outcome: Outcome): void {
+    this.#finish(outcome);
+  }
+
+  performFailed(error: unknown): void {
+    const began = this.#performance?.began ?? 'no';
+    const outcome = outcomeOfError(this.run.transport, error, began);
+    if (began === 'no' && this.#tryAgain(outcome)) return;
+    this.#finish(outcome);
+  }
+
+  drop(reason: Error): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection !== undefined) destroy(connection, reason);
+  }
+
+  #connected(watch: Attempt, connection: Connection): void {
+    if (watch !== this.#watch) {
+      destroy(connection, new MyriadError('aborted', 'the attempt was stopped before it was connected'));
+      return;
+    }
+    if (this.#mode === 'waiting') this.#stopWaiting();
+    this.#watch = undefined;
+    this.#connection = connection;
+    this.#reached = connection.reached;
+    this.#admission.authenticated();
+    this.run.wheel.cancel(this.deadline);
+    this.run.wheel.cancel(this.idle);
+    this.#leavePhase();
+    this.#entering = 'open';
+    if (this.#admission.admit('open')) this.#perform();
+    else void this.#startWaiting();
+  }
+
+  #connectFailed(watch: Attempt, error: unknown): void {
+    if (watch !== this.#watch) return;
+    if (this.#mode === 'waiting') this.#stopWaiting();
+    const outcome = outcomeOfError(this.run.transport, error, 'no');
+    if (outcome.kind === 'unreachable' && outcome.cause === 'throttled') this.#admission.throttled(this.target.label);
+    if (!this.#tryAgain(outcome)) this.#finish(outcome);
+  }
+
+  #perform(): void {
+    this.#mode = 'performing';
+    this.#toStage('running');
+    this.#enterPhase('open');
+    this.#performance = new Performance(this, this.#connection!);
+    this.#performance.start();
+  }
+
+  /** True: the task waits for its next attempt. */
+  #tryAgain(outcome: Outcome): boolean {
+    const { run } = this;
+    this.#backoff ??= new Backoff();
+    const delay = this.#backoff.next(outcome, run.clock.now(), this.#waitedMs, run.request.limits, run.random);
+    if (delay === undefined) return false;
+    this.#endAttempt();
+    this.#admission.attemptOver();
+    this.gathered = this.#newGathered();
+    this.notes.length = 0;
+    this.#mode = 'backoff';
+    this.#toStage('connecting');
+    run.bottleneck.throttled.begin();
+    run.wheel.arm(this.deadline, delay);
+    if (this.#admission.holdsPlace) run.wheel.arm(this.idle, run.request.limits.patienceMs);
+    return true;
+  }
+
+  /** The host, or the peer in its handshake, keeps silent: what it holds up is lent out. */
+  #silent(): void {
+    if (this.#stage === 'handshaking') this.#admission.lendHandshake();
+    else this.#admission.lendPlace();
+  }
+
+  /** Ends the task before its job performs. */
+  #cutOff(cause: StopCause): void {
+    if (this.#mode === 'over') return;
+    if (this.#mode === 'backoff') this.run.bottleneck.throttled.end();
+    const watch = this.#watch;
+    this.#watch = undefined;
+    // Before the task ends: the next one must not open its socket while this one's is still there.
+    watch?.halt(cause === 'cancelled' ? new MyriadError('aborted', 'stopped by the user') : new DeadlineError(cause));
+    this.drop(new MyriadError('aborted', 'the task was stopped'));
+    this.#finish(stoppedOutcome(cause, 'no', 'none'));
+  }
+
+  #connectPhase(): ConnectPhase {
+    const phase = this.#phase;
+    return phase === undefined || phase === 'open' || phase === 'command' ? 'connect' : phase;
+  }
+
+  #startWaiting(): Promise<void> {
+    const now = this.run.clock.now();
+    const goesOn = this.#phase !== undefined && this.#phase === this.#entering && this.deadline.armed;
+    this.#leftMs = goesOn ? this.deadline.due - now : undefined;
+    this.run.wheel.cancel(this.deadline);
+    this.run.wheel.cancel(this.idle);
+    this.#mode = 'waiting';
+    this.#waitingSince = now;
+    this.#wait = new Promise<void>((resolve) => {
+      this.#admitted = resolve;
+    });
+    return this.#wait;
+  }
+
+  /** The attempt goes on without what it waited for. */
+  #stopWaiting(): void {
+    const admitted = this.#admitted;
+    this.#admission.leave();
+    this.#waitOver();
+    admitted?.();
+  }
+
+  #waitOver(): void {
+    this.#waitedMs += this.run.clock.now() - this.#waitingSince;
+    this.#mode = 'connecting';
+    this.#admitted = undefined;
+    this.#wait = undefined;
+  }
+
+  /** The phase begins, or goes on after a wait. */
+  #entered(phase: ConnectPhase): void {
+    const { wheel, request } = this.run;
+    const { limits } = request;
+    if (this.#phase !== phase) {
+      this.#enterPhase(phase);
+      wheel.arm(this.deadline, limits.deadlines[`${phase}Ms`]);
+    } else if (this.#leftMs !== undefined) wheel.arm(this.deadline, this.#leftMs);
+    this.#leftMs = undefined;
+    if (phase === 'dns' || phase === 'connect') {
+      this.#toStage('connecting');
+      if (this.#admission.holdsPlace) wheel.arm(this.idle, limits.patienceMs);
+      return;
+    }
+    this.#toStage('handshaking');
+    if (this.#admission.holdsHandshake) wheel.arm(this.idle, HANDSHAKE_PATIENCE_MS);
+    else wheel.cancel(this.idle);
+  }
+
+  /** Ends the phase before, begins `phase`; one that comes again keeps its first start. */
+  #enterPhase(phase: TimedPhase): void {
+    this.#leavePhase();
+    const now = this.run.clock.now() - this.#startedAt;
+    this.#phases[phase] ??= { start: now, end: now };
+    this.#phase = phase;
+  }
+
+  #leavePhase(): void {
+    if (this.#phase === undefined) return;
+    const span = this.#phases[this.#phase];
+    if (span !== undefined) span.end = this.run.clock.now() - this.#startedAt;
+    this.#phase = undefined;
+  }
+
+  #toStage(stage: Stage): void {
+    if (stage === this.#stage) return;
+    this.run.stages[this.#stage] -= 1;
+    this.run.stages[stage] += 1;
+    this.#stage = stage;
+  }
+
+  #newGathered(): Gathered {
+    return new Gathered(this.run.request.gather === 'collect' ? this.run.request.maxOutput : 0);
+  }
+
+  /** Lets go of the attempt's connection and timers. */
+  #endAttempt(): void {
+    this.#leavePhase();
+    this.run.wheel.cancel(this.deadline);
+    this.run.wheel.cancel(this.idle);
+    this.#watch = undefined;
+    this.#performance?.close();
+    this.#performance = undefined;
+    const connection = this.#connection;
+    this.#connection = undefined;
+    try {
+      connection?.close();
+    } catch {
+      // The outcome stands, whatever becomes of the goodbye.
+    }
+  }
+
+  #finish(outcome: Outcome): void {
+    if (this.#mode === 'over') return;
+    this.#mode = 'over';
+    const { run } = this;
+    this.#endAttempt();
+    this.#toStage('none');
+    const result = this.#result(outcome);
+    this.#admission.release();
+    run.ended(this, result);
+  }
+
+  #result(outcome: Outcome): TaskResult {
+    const { run, gathered } = this;
+    if (run.request.gather === 'collect') gathered.noteCuts(this.notes);
+    return {
+      run: run.request.run,
+      round: run.request.round,
+      index: this.index,
+      attempt: this.attempt,
+      host: this.target,
+      iteration: this.target.iteration,
+      outcome,
+      reached: this.#reached,
+      startedAt: this.#startedEpoch,
+      durationMs: run.clock.now() - this.#startedAt,
+      phases: this.#phases,
+      executor: run.executor,
+      stdout: gathered.stdout,
+      stderr: gathered.stderr,
+      notes: this.notes,
+    };
+  }
+}

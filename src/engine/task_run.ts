@@ -1,0 +1,78 @@
+/** What the tasks of a run share, and what they tell it: the run's side of a task. */
+import type { Clock, Random } from '../contracts/limits.ts';
+import type { Phase } from '../contracts/outcome.ts';
+import type { TaskResult } from '../contracts/task.ts';
+import type { JobKind } from '../jobs/job.ts';
+import type { ConnectOptions, Transport } from '../transport/transport.ts';
+import type { TimerWheel } from '../util/timer_wheel.ts';
+import type { Bottleneck } from './bottleneck.ts';
+import type { ExecutorHooks, RunRequest } from './executor.ts';
+import type { AddressLimits, Slots } from './limits.ts';
+
+/** Tasks by what they are at; `none`: over. */
+export type Stage = 'connecting' | 'handshaking' | 'running' | 'none';
+
+/** A job that is held before it begins, because the run is paused. */
+export interface Gated {
+  openGate(): void;
+}
+
+/** A job whose output is held back, because its consumer is full. */
+export interface Held {
+  release(): void;
+}
+
+/** A task in the run's list, which is in the order of starting. The links are the run's. */
+export interface ListedTask {
+  older: ListedTask | null;
+  newer: ListedTask | null;
+  readonly index: number;
+  readonly label: string;
+  /** What it is at, in a word. */
+  readonly doing: string;
+  ageMs(now: number): number;
+  /** Ends it; `leave` does not wait for what runs on the host. */
+  stop(cause: StopCause, running: 'terminate' | 'leave'): void;
+}
+
+export interface TaskRun {
+  readonly request: RunRequest;
+  readonly hooks: ExecutorHooks;
+  readonly kind: JobKind;
+  readonly prepared: unknown;
+  readonly transport: Transport;
+  readonly connectOptions: ConnectOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: TimerWheel;
+  /** The executor's name. */
+  readonly executor: string;
+  readonly places: Slots;
+  readonly handshakes: Slots;
+  readonly addresses: AddressLimits;
+  readonly bottleneck: Bottleneck;
+  readonly stages: Record<Stage, number>;
+  readonly paused: boolean;
+  readonly stopped: 'no' | 'cancelled' | 'deadline';
+  readonly gated: Set<Gated>;
+  /** By plan index. */
+  readonly held: Map<number, Held>;
+  /** A place came free although no task ended. */
+  placeLent(): void;
+  /** The task is over and holds nothing any more. Once per task. */
+  ended(task: ListedTask, result: TaskResult): void;
+}
+
+/** Why a task is stopped: by the user, or by the deadline of a phase. */
+export type StopCause = Phase | 'cancelled';
+
+/** Given to a transport whose attempt is stopped because a deadline passed. */
+export class DeadlineError extends Error {
+  readonly phase: Phase;
+
+  constructor(phase: Phase) {
+    super(`the deadline of phase ${phase} passed`);
+    this.name = 'DeadlineError';
+    this.phase = phase;
+  }
+}

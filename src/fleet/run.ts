@@ -1,0 +1,219 @@
+/**
+ * A run in the library's hands: results as they end, a list, lines as they come, or only the summary.
+ *
+ *   idle ──first use──▶ running ──last result──▶ over
+ *
+ * Nothing connects before the first use, so that a mistake in an option is thrown where someone awaits it.
+ */
+import { MyriadError } from '../contracts/errors.ts';
+import type { RunEvent, RunListener, TaskOutputEvent } from '../contracts/events.ts';
+import type { OutcomeKind } from '../contracts/outcome.ts';
+import type { Summary } from '../contracts/summary.ts';
+import type { Host, StreamName, TaskResult } from '../contracts/task.ts';
+import type { StartedRun } from '../engine/engine.ts';
+import type { ExecutorStatus } from '../engine/executor.ts';
+import type { Plan } from '../engine/plan.ts';
+import { LineStream } from './line_stream.ts';
+
+/** Starts the run's engine; given by the fleet. */
+export type StartEngine = (listener: RunListener, onOutput: (event: TaskOutputEvent) => boolean) => Promise<StartedRun>;
+
+/** One line of live output, without its newline. */
+export interface OutputLine {
+  readonly host: Host;
+  readonly index: number;
+  readonly stream: StreamName;
+  readonly line: string;
+}
+
+/** How far a run is. */
+export interface RunStatus extends ExecutorStatus {
+  readonly planned: number;
+  /** Tasks per outcome so far. */
+  readonly outcomes: Readonly<Partial<Record<OutcomeKind, number>>>;
+}
+
+/** Where live output goes, and whether it has room. */
+export interface OutputSink {
+  readonly full: boolean;
+  /** Resolves when there is room again. */
+  drained(): Promise<void>;
+}
+
+export interface AllOptions {
+  /** `input`: in the order of the plan; `done`: as they ended. @default 'input' */
+  readonly order?: 'input' | 'done';
+}
+
+const IDLE: ExecutorStatus = {
+  connecting: 0,
+  handshaking: 0,
+  running: 0,
+  waiting: 0,
+  limitedBy: '',
+  stopped: 'no',
+  slowest: [],
+};
+
+export class Run implements AsyncIterable<TaskResult> {
+  readonly id: string;
+  /** The job on one line, for people. */
+  readonly title: string;
+  readonly #plan: Plan;
+  readonly #start: StartEngine;
+  readonly #listeners = new Set<RunListener>();
+  readonly #outcomes: Partial<Record<OutcomeKind, number>> = {};
+  readonly #signal: AbortSignal | undefined;
+  readonly #held = new Set<number>();
+  #sink: OutputSink | undefined;
+  #engine: Promise<StartedRun> | undefined;
+  #running: StartedRun | undefined;
+  #lines: LineStream | undefined;
+  #wanted: { paused: boolean; cancelled: 'terminate' | 'leave' | undefined } = { paused: false, cancelled: undefined };
+
+  constructor(id: string, title: string, plan: Plan, start: StartEngine, signal?: AbortSignal) {
+    this.id = id;
+    this.title = title;
+    this.#plan = plan;
+    this.#start = start;
+    this.#signal = signal;
+  }
+
+  /** Tasks planned. */
+  get planned(): number {
+    return this.#plan.count;
+  }
+
+  /** How the host of task `index` was written. */
+  label(index: number): string {
+    return this.#plan.at(index).label;
+  }
+
+  /** Hears every event from now on; what it throws is not heard of. Returns a function that ends it. */
+  on(listener: RunListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Results as tasks end, in batches; to be used once. A reader that waits holds back new tasks, not running ones. */
+  async *batches(): AsyncGenerator<readonly TaskResult[]> {
+    const engine = await this.#begin();
+    yield* engine.results;
+  }
+
+  /** Results as tasks end. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<TaskResult> {
+    for await (const batch of this.batches()) yield* batch;
+  }
+
+  /** All results as a list: of every host what was kept of its output, so mind the memory. */
+  async all(options: AllOptions = {}): Promise<TaskResult[]> {
+    const results: TaskResult[] = [];
+    for await (const batch of this.batches()) results.push(...batch);
+    if (options.order !== 'done') results.sort((a, b) => a.index - b.index);
+    return results;
+  }
+
+  /** Only the summary. Never rejects because a host failed. */
+  async summary(): Promise<Summary> {
+    return (await this.#begin()).summary;
+  }
+
+  /**
+   * Lines as they come, of all hosts; needs gather mode `stream`. One consumer: while it does not read, hosts wait.
+   * Afterwards the summary tells how the tasks ended.
+   */
+  async *lines(): AsyncGenerator<OutputLine> {
+    if (this.#engine) throw new MyriadError('usage', 'lines(): the run has already been started');
+    const stream = new LineStream((index) => this.#running?.resume(index));
+    this.#lines = stream;
+    const engine = await this.#begin();
+    engine.summary.then(
+      () => stream.finish(),
+      (error) => stream.fail(error),
+    );
+    try {
+      yield* stream;
+    } finally {
+      stream.abandon();
+    }
+  }
+
+  #begin(): Promise<StartedRun> {
+    this.#engine ??= this.#launch();
+    return this.#engine;
+  }
+
+  async #launch(): Promise<StartedRun> {
+    this.#signal?.throwIfAborted();
+    const engine = await this.#start(
+      (event) => this.#hear(event),
+      (event) => this.#lines?.push(event) ?? this.#hasRoom(event.index),
+    );
+    this.#running = engine;
+    if (this.#wanted.paused) engine.pause();
+    if (this.#wanted.cancelled) engine.cancel(this.#wanted.cancelled);
+    if (this.#signal?.aborted) this.cancel();
+    const onAbort = () => this.cancel();
+    this.#signal?.addEventListener('abort', onAbort, { once: true });
+    const release = () => this.#signal?.removeEventListener('abort', onAbort);
+    engine.summary.then(release, release);
+    return engine;
+  }
+
+  /** Gather mode `stream`: holds hosts back while `sink` is full, for listeners that write to it. */
+  throttle(sink: OutputSink): void {
+    this.#sink = sink;
+  }
+
+  #hasRoom(index: number): boolean {
+    if (!this.#sink?.full) return true;
+    if (this.#held.size === 0) {
+      void this.#sink.drained().then(() => {
+        const held = [...this.#held];
+        this.#held.clear();
+        for (const task of held) this.#running?.resume(task);
+      });
+    }
+    this.#held.add(index);
+    return false;
+  }
+
+  #hear(event: RunEvent): void {
+    if (event.type === 'task:end') {
+      const { kind } = event.result.outcome;
+      this.#outcomes[kind] = (this.#outcomes[kind] ?? 0) + 1;
+    }
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        // A listener must never harm the run; the process hears of it as a warning.
+        process.emitWarning(`a run listener threw: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
+  /** No task starts until `unpause`; what has begun goes on. */
+  pause(): void {
+    this.#wanted.paused = true;
+    this.#running?.pause();
+  }
+
+  unpause(): void {
+    this.#wanted.paused = false;
+    this.#running?.unpause();
+  }
+
+  /** Ends what runs (`leave`: only stops waiting for it); what has not begun becomes `not-run`. */
+  cancel(running: 'terminate' | 'leave' = 'terminate'): void {
+    this.#wanted.cancelled ??= running;
+    this.#running?.cancel(running);
+  }
+
+  /** How far it is, with the `slowest` oldest tasks. */
+  status(slowest = 0): RunStatus {
+    const status = this.#running?.status(slowest) ?? { ...IDLE, waiting: this.planned };
+    return { ...status, planned: this.planned, outcomes: this.#outcomes };
+  }
+}

@@ -1,0 +1,29 @@
+/** The library's face. */
+export { type ErrorCode, HostSetError, MyriadError } from './contracts/errors.ts';
+export type {
+  RunEndEvent,
+  RunEvent,
+  RunListener,
+  RunStartEvent,
+  TaskEndEvent,
+  TaskOutputEvent,
+  TaskStartEvent,
+} from './contracts/events.ts';
+export { type Clock, DEFAULT_DEADLINES, type Deadlines, type Gather, type Limits } from './contracts/limits.ts';
+export {
+  type Began,
+  OUTCOME_KINDS,
+  type Outcome,
+  type OutcomeKind,
+  outcomeLabel,
+  outcomeMessage,
+  type Phase,
+  type RemoteFate,
+} from './contracts/outcome.ts';
+export type { CauseCount, Summary } from './contracts/summary.ts';
+export type { Host, Output, PhaseTimes, Reached, TaskIdentity, TaskResult } from './contracts/task.ts';
+export { type Fleet, fleet } from './fleet/fleet.ts';
+export type { FleetOptions, RunOptions } from './fleet/options.ts';
+export type { AllOptions, OutputLine, Run, RunStatus } from './fleet/run.ts';
+export { foldHosts } from './hostset/fold.ts';
+export { type HostSet, parseHostSet } from './hostset/hostset.ts';

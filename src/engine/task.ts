@@ -19,11 +19,14 @@ import { Attempt, type AttemptedTask } from './attempt.ts';
 import { Gathered } from './gather.ts';
 import { Performance, type Performer } from './performance.ts';
 import { Backoff } from './retry.ts';
-import { outcomeOfError, stoppedOutcome } from './task_outcome.ts';
+import { outcomeOfError, outcomeOfPerformance, stoppedOutcome } from './task_outcome.ts';
 import { DeadlineError, type ListedTask, type Stage, type StopCause, type TaskRun } from './task_run.ts';
 
 /** How long a peer in its handshake may be silent before another task gets its handshake slot. */
 const HANDSHAKE_PATIENCE_MS = 1_000;
+
+/** The deadline of each phase. */
+const DEADLINE = { dns: 'dnsMs', connect: 'connectMs', handshake: 'handshakeMs', auth: 'authMs' } as const;
 
 type Mode = 'connecting' | 'waiting' | 'backoff' | 'performing' | 'over';
 type TimedPhase = keyof PhaseTimes;
@@ -128,7 +131,6 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
       this.#stopWaiting();
     }
     this.#entering = phase;
-    if (this.#phase !== phase) this.#leavePhase();
     if (!this.#admission.admit(phase, address)) return this.#startWaiting();
     this.#entered(phase);
     return undefined;
@@ -160,7 +162,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   }
 
   commandStarted(): void {
-    this.#enterPhase('command');
+    this.#enterPhase('command', this.run.clock.now());
   }
 
   performed(outcome: Outcome): void {
@@ -169,7 +171,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
 
   performFailed(error: unknown): void {
     const began = this.#performance?.began ?? 'no';
-    const outcome = outcomeOfError(this.run.transport, error, began);
+    const outcome = outcomeOfPerformance(this.run.transport, error, began);
     if (began === 'no' && this.#tryAgain(outcome)) return;
     this.#finish(outcome);
   }
@@ -192,7 +194,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.#admission.authenticated();
     this.run.wheel.cancel(this.deadline);
     this.run.wheel.cancel(this.idle);
-    this.#leavePhase();
+    this.#leavePhase(this.run.clock.now());
     this.#entering = 'open';
     if (this.#admission.admit('open')) this.#perform();
     else void this.#startWaiting();
@@ -209,7 +211,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   #perform(): void {
     this.#mode = 'performing';
     this.#toStage('running');
-    this.#enterPhase('open');
+    this.#enterPhase('open', this.run.clock.now());
     this.#performance = new Performance(this, this.#connection!);
     this.#performance.start();
   }
@@ -257,6 +259,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
 
   #startWaiting(): Promise<void> {
     const now = this.run.clock.now();
+    if (this.#phase !== this.#entering) this.#leavePhase(now);
     const goesOn = this.#phase !== undefined && this.#phase === this.#entering && this.deadline.armed;
     this.#leftMs = goesOn ? this.deadline.due - now : undefined;
     this.run.wheel.cancel(this.deadline);
@@ -288,33 +291,34 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   #entered(phase: ConnectPhase): void {
     const { wheel, request } = this.run;
     const { limits } = request;
+    const now = this.run.clock.now();
     if (this.#phase !== phase) {
-      this.#enterPhase(phase);
-      wheel.arm(this.deadline, limits.deadlines[`${phase}Ms`]);
-    } else if (this.#leftMs !== undefined) wheel.arm(this.deadline, this.#leftMs);
+      this.#enterPhase(phase, now);
+      wheel.arm(this.deadline, limits.deadlines[DEADLINE[phase]], now);
+    } else if (this.#leftMs !== undefined) wheel.arm(this.deadline, this.#leftMs, now);
     this.#leftMs = undefined;
     if (phase === 'dns' || phase === 'connect') {
       this.#toStage('connecting');
-      if (this.#admission.holdsPlace) wheel.arm(this.idle, limits.patienceMs);
+      if (this.#admission.holdsPlace) wheel.arm(this.idle, limits.patienceMs, now);
       return;
     }
     this.#toStage('handshaking');
-    if (this.#admission.holdsHandshake) wheel.arm(this.idle, HANDSHAKE_PATIENCE_MS);
+    if (this.#admission.holdsHandshake) wheel.arm(this.idle, HANDSHAKE_PATIENCE_MS, now);
     else wheel.cancel(this.idle);
   }
 
   /** Ends the phase before, begins `phase`; one that comes again keeps its first start. */
-  #enterPhase(phase: TimedPhase): void {
-    this.#leavePhase();
-    const now = this.run.clock.now() - this.#startedAt;
-    this.#phases[phase] ??= { start: now, end: now };
+  #enterPhase(phase: TimedPhase, now: number): void {
+    this.#leavePhase(now);
+    const at = now - this.#startedAt;
+    this.#phases[phase] ??= { start: at, end: at };
     this.#phase = phase;
   }
 
-  #leavePhase(): void {
+  #leavePhase(now: number): void {
     if (this.#phase === undefined) return;
     const span = this.#phases[this.#phase];
-    if (span !== undefined) span.end = this.run.clock.now() - this.#startedAt;
+    if (span !== undefined) span.end = now - this.#startedAt;
     this.#phase = undefined;
   }
 
@@ -331,7 +335,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
 
   /** Lets go of the attempt's connection and timers. */
   #endAttempt(): void {
-    this.#leavePhase();
+    this.#leavePhase(this.run.clock.now());
     this.run.wheel.cancel(this.deadline);
     this.run.wheel.cancel(this.idle);
     this.#watch = undefined;

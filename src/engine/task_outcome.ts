@@ -24,6 +24,16 @@ export function outcomeOfError(transport: Transport, error: unknown, began: Bega
   return { kind: 'error', began, code: error instanceof MyriadError ? error.code : 'internal', message };
 }
 
+/**
+ * What a performance failed with. `unreachable` says that nothing began; where something may have, that would let it be
+ * repeated, so it is `lost`.
+ */
+export function outcomeOfPerformance(transport: Transport, error: unknown, began: Began): Outcome {
+  const outcome = outcomeOfError(transport, error, began);
+  if (outcome.kind !== 'unreachable' || began === 'no') return outcome;
+  return { kind: 'lost', began, cause: outcome.cause === 'reset' ? 'reset' : 'peer-closed', message: outcome.message };
+}
+
 /** A task that was stopped. */
 export function stoppedOutcome(cause: StopCause, began: Began, remote: RemoteFate): Outcome {
   if (cause === 'cancelled') return { kind: 'cancelled', began, remote };

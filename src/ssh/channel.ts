@@ -268,16 +268,21 @@ export class Channel {
 
   /** Sends CLOSE; what has not left is dropped. The caller flushes. */
   close(): void {
-    if (this.#mode !== 'open') return;
+    if (this.#beginClose()) this.#transport.send();
+  }
+
+  /** Builds the CLOSE; false where it left already. */
+  #beginClose(): boolean {
+    if (this.#mode !== 'open') return false;
     this.#mode = 'closing';
     this.#dropOutgoing();
     this.#transport.packet(MSG.CHANNEL_CLOSE).uint32(this.#peerId);
-    this.#transport.send();
+    return true;
   }
 
   #peerClosed(): void {
-    const wasOpen = this.#mode === 'open';
-    if (wasOpen) this.close();
+    // Mostly the connection has done its work now, and DISCONNECT follows: both leave in one write.
+    if (this.#beginClose()) this.#transport.sendLazily();
     this.#mode = 'closed';
     this.#release();
     this.#user.closed(undefined);

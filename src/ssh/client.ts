@@ -49,6 +49,9 @@ export interface ClientObserver {
 /** Servers seen to take CHANNEL_OPEN together with the request that authenticates; asyncssh disconnects. */
 const TAKES_EARLY_OPEN = /^(OpenSSH_|Go$|Go |Myriad_)/;
 
+/** Made once: an error costs 15 µs, most of it for its stack. */
+const GOODBYE = new SshError('stopped', 'disconnected by us');
+
 type ClientMode = 'connecting' | 'handshaking' | 'authenticating' | 'ready' | 'closed';
 
 export class SshClient {
@@ -218,7 +221,7 @@ export class SshClient {
   /** Says goodbye and lets the server close first. */
   close(): void {
     if (this.#mode === 'closed') return;
-    this.#transport.disconnect(DISCONNECT.BY_APPLICATION, new SshError('stopped', 'disconnected by us'));
+    this.#transport.disconnect(DISCONNECT.BY_APPLICATION, GOODBYE);
   }
 
   /** Drops the connection now; what waits on it rejects with `error`. */

@@ -124,7 +124,8 @@ export class Session implements ChannelUser {
     for (const chunk of this.#early) this.#channel.write(chunk);
     this.#early = [];
     if (this.#endWanted) this.#channel.end();
-    this.#transport.flush();
+    // Stdin, or its end, mostly follows in the same turn.
+    queueMicrotask(() => this.#transport.flush());
   }
 
   reply(success: boolean): void {
@@ -236,7 +237,7 @@ export class Session implements ChannelUser {
     this.#endWanted = true;
     if (this.#mode !== 'starting' && this.#mode !== 'running') return;
     this.#channel.end();
-    this.#transport.flush();
+    queueMicrotask(() => this.#transport.flush());
   }
 
   /** The sink has room again. */

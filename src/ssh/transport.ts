@@ -86,6 +86,9 @@ export class TransportLayer {
   #keyedPackets = 0;
   #pending: Buffer = NOTHING;
   #held = false;
+  #flushing = false;
+  /** All that waits to leave is such that it may wait for the next turn. */
+  #lazy = false;
   #receiving = false;
   #out: Writer | undefined;
   #cookie: Buffer = NOTHING;
@@ -153,7 +156,7 @@ export class TransportLayer {
       }
       this.#pending = Buffer.from(buffer.subarray(offset));
     }
-    this.flush();
+    if (!this.#lazy) this.flush();
   }
 
   /** The peer ended (`reset` false) or cut (`reset` true) the connection. */
@@ -178,8 +181,18 @@ export class TransportLayer {
     return packet.byte(type);
   }
 
+  /** As `send`, for an answer that nobody waits for: it leaves with what comes next, at the latest in the next turn. */
+  sendLazily(): void {
+    const idle = this.#out === undefined || this.#out.length === 0;
+    this.send();
+    if (!idle || !this.#receiving) return;
+    this.#lazy = true;
+    this.flushSoon();
+  }
+
   /** Seals the packet begun last. It leaves with the next flush; outside of `receive` the caller flushes. */
   send(): void {
+    this.#lazy = false;
     if (this.#mode === 'closed') return;
     const packet = this.#arena.packet;
     if (!this.sendable) {
@@ -207,6 +220,19 @@ export class TransportLayer {
     this.#stream.write(out.copy());
     if (out.buffer.length > KEEP_OUT) this.#out = undefined;
     else out.reset();
+  }
+
+  /**
+   * Writes out what was sealed when this turn's promises have run, so that what they still add leaves in the same
+   * write: one write costs as much as four packets.
+   */
+  flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.flush();
+    });
   }
 
   /** Says DISCONNECT with this code, and ends; `closed` is told of `error`. */

@@ -78,13 +78,15 @@ export class TimerWheel {
     return this.#size;
   }
 
-  /** Lets `entry` expire `delayMs` from now, whatever it was armed for before. Infinity disarms it. */
-  arm(entry: TimerEntry, delayMs: number): void {
+  /**
+   * Lets `entry` expire `delayMs` after `now`, whatever it was armed for before. Infinity disarms it. `now` is the
+   * source's time, for callers that have just asked for it.
+   */
+  arm(entry: TimerEntry, delayMs: number, now = this.#source.now()): void {
     if (!(delayMs < Number.POSITIVE_INFINITY)) {
       this.cancel(entry);
       return;
     }
-    const now = this.#source.now();
     entry.due = now + Math.max(0, delayMs);
     if (entry.slot !== UNFILED) {
       if (entry.slot === VISITED || entry.tick <= Math.ceil(entry.due / TICK_MS)) return;

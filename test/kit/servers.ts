@@ -1,7 +1,7 @@
 /** Real SSH servers for the third ring of tests: started on a free loopback port with keys of their own, stopped by id. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -111,7 +111,41 @@ async function prepare(): Promise<Start> {
   return { dir, port: await freePort(), identity, hostKey: keygen(dir, 'host') };
 }
 
-/** OpenSSH's sshd. `config` adds lines to its configuration; `defaults` leaves MaxStartups and MaxSessions as shipped. */
+/** A proxy in front of a server that cuts all its connections when told to. */
+export interface CuttingProxy extends AsyncDisposable {
+  readonly port: number;
+  cut(): void;
+}
+
+export async function startProxy(target: number): Promise<CuttingProxy> {
+  const sockets = new Set<Socket>();
+  const server = createServer((front) => {
+    const back = connect({ host: '127.0.0.1', port: target });
+    for (const [from, to] of [
+      [front, back],
+      [back, front],
+    ] as const) {
+      sockets.add(from);
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.once('close', () => sockets.delete(from));
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
+  return {
+    port: (server.address() as { port: number }).port,
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** OpenSSH's sshd; `config` adds lines to its configuration, all else is as shipped. */
 export async function startSshd(config: readonly string[] = []): Promise<RealServer> {
   const start = await prepare();
   const { dir, port, identity, hostKey } = start;
@@ -128,6 +162,8 @@ export async function startSshd(config: readonly string[] = []): Promise<RealSer
     'PidFile none',
     'UsePAM no',
     'PermitRootLogin yes',
+    // bash reads ~/.bashrc under sshd: the tests must not depend on what the machine's own one does.
+    `SetEnv HOME=${dir}`,
     ...config,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);

@@ -261,8 +261,9 @@ export class LocalProcess implements RemoteProcess {
     }
     let gone = !this.#signalGroup('SIGTERM') || (await this.#groupGone(graceMs));
     if (!gone) gone = !this.#signalGroup('SIGKILL') || (await this.#groupGone(KILL_PATIENCE_MS));
-    const exited = this.#child?.exitCode !== null || this.#child?.signalCode !== null;
-    this.#fail(new LocalError('stopped', 'the program was stopped'));
+    const exited = this.#end !== undefined;
+    if (exited) this.#over();
+    else this.#fail(new LocalError('stopped', 'the program was stopped, and has not gone yet'));
     // Where no one reaps orphans, a dead child of the program keeps the group in being.
     return gone || exited ? 'killed' : 'unknown';
   }

@@ -118,9 +118,11 @@ class NativeProcess implements RemoteProcess {
       this.#session.abandon(stopped);
       return 'none';
     }
-    this.#session.signal('TERM');
+    // Not the `signal` request first: it may end the shell alone, and its orphans are out of the script's sight then.
     const answer = await this.#kill(graceMs);
-    // Ended of itself meanwhile (by the signal, say): nothing of it was left for the script to find.
+    // Where there was no second session it is all that is left to try; whom it reached is not known.
+    if (answer === undefined) this.#session.signal('TERM');
+    // Ended of itself meanwhile: nothing of it was left for the script to find.
     const over = this.#session.over;
     this.#session.abandon(stopped);
     if (answer === 'killed' || (answer === 'none' && over)) return 'killed';

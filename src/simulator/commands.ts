@@ -36,6 +36,7 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   hostname: (_words, host) => ({ text: `sim-${host.index}\n` }),
   uptime: (_words, host) => ({ text: uptime(host.index) }),
   uname: () => ({ text: 'Linux\n' }),
+  cat: (words, host) => ({ text: words[1] === '/etc/debian_version' ? debianVersion(host.index) : '' }),
   true: () => ({}),
   ':': () => ({}),
   false: () => ({ status: 1 }),
@@ -47,6 +48,12 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
 function uptime(index: number): string {
   const days = 1 + (index % 7);
   return ` 12:00:00 up ${days} days,  0 users,  load average: 0.0${index % 10}, 0.01, 0.00\n`;
+}
+
+/** Most are up to date; some racks of 256 are not, and a few hosts were forgotten. */
+function debianVersion(index: number): string {
+  if (index % 997 === 7) return '11.11\n';
+  return (index >> 8) % 10 === 3 ? '12.10\n' : '12.11\n';
 }
 
 /** Words of one line; `;` and `&&` are words of their own. */

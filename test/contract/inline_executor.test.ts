@@ -1,0 +1,6 @@
+import { InlineExecutor } from '../../src/engine/inline_executor.ts';
+import { executorSuite } from './executor_suite.ts';
+
+executorSuite('inline', ({ kinds, transport, clock, random }) => {
+  return new InlineExecutor({ kinds, transports: new Map([['native', transport]]), clock, random });
+});

@@ -23,7 +23,8 @@ export {
 export type { CauseCount, Summary } from './contracts/summary.ts';
 export type { Host, Output, PhaseTimes, Reached, TaskIdentity, TaskResult } from './contracts/task.ts';
 export { type Fleet, fleet } from './fleet/fleet.ts';
+export type { OutputLine } from './fleet/line_stream.ts';
 export type { FleetOptions, RunOptions } from './fleet/options.ts';
-export type { AllOptions, OutputLine, Run, RunStatus } from './fleet/run.ts';
+export type { AllOptions, Run, RunStatus } from './fleet/run.ts';
 export { foldHosts } from './hostset/fold.ts';
 export { type HostSet, parseHostSet } from './hostset/hostset.ts';

@@ -16,7 +16,7 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   gb: 1000 ** 3,
 };
 
-export function refuse(option: string, value: string, expected: string): never {
+function refuse(option: string, value: string, expected: string): never {
   throw new MyriadError('usage', `${option}: expected ${expected}, got "${value}"`);
 }
 

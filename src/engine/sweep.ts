@@ -4,7 +4,7 @@ import type { Probe, SweepChunk } from './executor.ts';
 import type { Plan } from './plan.ts';
 
 /** Addresses per chunk: 20 KB of results, and a hundredth of a second of probing at full speed. */
-export const SWEEP_CHUNK = 4_096;
+const SWEEP_CHUNK = 4_096;
 
 /**
  * Chunks of a sweep, ascending; the next is probed when it is asked for. When `signal` aborts, the chunk in

@@ -2,7 +2,14 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { TaskOutputEvent } from '../contracts/events.ts';
 import type { Host, StreamName } from '../contracts/task.ts';
-import type { OutputLine } from './run.ts';
+
+/** One line of live output, without its newline. */
+export interface OutputLine {
+  readonly host: Host;
+  readonly index: number;
+  readonly stream: StreamName;
+  readonly line: string;
+}
 
 /** Characters that wait for the consumer; beyond, hosts are held back. One more window a host may follow. */
 const HIGH_WATER = 1024 * 1024;

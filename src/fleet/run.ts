@@ -9,22 +9,14 @@ import { MyriadError } from '../contracts/errors.ts';
 import type { RunEvent, RunListener, TaskOutputEvent } from '../contracts/events.ts';
 import type { OutcomeKind } from '../contracts/outcome.ts';
 import type { Summary } from '../contracts/summary.ts';
-import type { Host, StreamName, TaskResult } from '../contracts/task.ts';
+import type { TaskResult } from '../contracts/task.ts';
 import type { StartedRun } from '../engine/engine.ts';
 import type { ExecutorStatus } from '../engine/executor.ts';
 import type { Plan } from '../engine/plan.ts';
-import { LineStream } from './line_stream.ts';
+import { LineStream, type OutputLine } from './line_stream.ts';
 
 /** Starts the run's engine; given by the fleet. */
 export type StartEngine = (listener: RunListener, onOutput: (event: TaskOutputEvent) => boolean) => Promise<StartedRun>;
-
-/** One line of live output, without its newline. */
-export interface OutputLine {
-  readonly host: Host;
-  readonly index: number;
-  readonly stream: StreamName;
-  readonly line: string;
-}
 
 /** How far a run is. */
 export interface RunStatus extends ExecutorStatus {

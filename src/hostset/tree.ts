@@ -174,7 +174,7 @@ export function* namesOf(tree: Tree, parts: readonly string[], level = 0, prefix
  * The paths of `a` that are not in `b`, in the order of `a`; `a` itself where they share none, undefined where none is left.
  * Costs the edges of `a` and those of `b` that they meet, never the paths.
  */
-export function subtract(a: Tree, b: Tree): Tree | undefined {
+function subtract(a: Tree, b: Tree): Tree | undefined {
   if (a === b) return undefined;
   const kept: Edge[] = [];
   const minus = rememberLast();
@@ -255,7 +255,7 @@ function share(
 }
 
 /** The paths of either, ascending. Needs trees without steps; costs their edges. */
-export function merge(a: Tree, b: Tree): Tree {
+function merge(a: Tree, b: Tree): Tree {
   if (a === b) return a;
   const merged: Edge[] = [];
   const left = new Cursor(a.ascending);

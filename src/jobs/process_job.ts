@@ -7,7 +7,7 @@ import { StoppedError, type TaskContext } from './job.ts';
 /** Statuses that count as ok; `none`: an end without a status does too. */
 export type OkStatus = readonly (number | 'none')[];
 
-export const DEFAULT_OK_STATUS: OkStatus = [0];
+const DEFAULT_OK_STATUS: OkStatus = [0];
 
 /** Pieces in which stdin is handed over, so that a full channel holds the rest back. */
 const STDIN_PIECE = 64 * 1024;

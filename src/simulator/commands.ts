@@ -57,7 +57,7 @@ function debianVersion(index: number): string {
 }
 
 /** Words of one line; `;` and `&&` are words of their own. */
-export function splitWords(line: string): string[] {
+function splitWords(line: string): string[] {
   const words: string[] = [];
   for (const match of line.matchAll(/;|&&|(?:'[^']*'|"[^"]*"|[^\s;&'"]|&(?!&))+/g)) {
     words.push(match[0].replace(/'([^']*)'|"([^"]*)"/g, (_all, single, double) => single ?? double));

@@ -70,7 +70,7 @@ const MARKS = {
 } as const;
 
 /** The KEXINIT payload after type and cookie: the same for every connection with the same preferences. */
-export function kexInitTail(role: Role, preferences: Preferences): Buffer {
+function kexInitTail(role: Role, preferences: Preferences): Buffer {
   const writer = new Writer(2048);
   writer.text([...preferences.kex, MARKS[role].extInfo, MARKS[role].strict].join(','));
   writer.text(preferences.hostKey.join(','));
@@ -109,7 +109,7 @@ function named<T extends { readonly name: string }>(specs: readonly T[], name: s
 }
 
 /** Negotiates between our KEXINIT and the peer's. Throws `algorithm` with both lists when nothing is in common. */
-export function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
+function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
   const ours = parseTail(ourTail);
   const theirs = parseTail(theirTail);
   const [client, server] = role === 'client' ? [ours.lists, theirs.lists] : [theirs.lists, ours.lists];

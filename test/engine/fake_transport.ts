@@ -25,7 +25,7 @@ import type {
 } from '../../src/transport/transport.ts';
 
 /** The fake's own error: carries its outcome. */
-export class FakeError extends Error {
+class FakeError extends Error {
   readonly outcome: (began: Began) => Outcome;
 
   constructor(outcome: (began: Began) => Outcome) {

@@ -39,7 +39,7 @@ const bracket = fc.array(range, { minLength: 1, maxLength: 3 });
 const piece: fc.Arbitrary<Piece> = fc.oneof(fc.constantFrom('a', 'b', '1', '0', '-r', 'x1y', '.c'), bracket);
 
 /** At most two brackets, so that a set stays small enough for the naive model. */
-export const item: fc.Arbitrary<Item> = fc
+const item: fc.Arbitrary<Item> = fc
   .record({
     user: fc.constantFrom(undefined, undefined, undefined, 'root', 'me'),
     first: fc.oneof(fc.constantFrom<Piece>('a', 'b', 'a1', '2'), bracket),

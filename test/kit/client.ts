@@ -7,7 +7,7 @@ import { parsePrivateKey } from '../../src/ssh/private_key.ts';
 import type { SessionEnd } from '../../src/ssh/session.ts';
 import { ClosingRoom } from '../../src/ssh/socket.ts';
 
-export const setTimer = (delayMs: number, callback: () => void) => {
+const setTimer = (delayMs: number, callback: () => void) => {
   const timer = setTimeout(callback, delayMs);
   return { cancel: () => clearTimeout(timer) };
 };
@@ -25,7 +25,7 @@ export interface DialOptions {
   readonly session?: boolean;
 }
 
-export function clientOptions(options: DialOptions): ClientOptions {
+function clientOptions(options: DialOptions): ClientOptions {
   const keys = (options.identities ?? []).map((file) => parsePrivateKey(readFileSync(file), { source: file }));
   return {
     address: options.address ?? '127.0.0.1',

@@ -16,7 +16,7 @@ export interface SimulatedFleet extends AsyncDisposable {
 }
 
 /** A private key in PKCS8 PEM, in a file of mode 0600. */
-export function writeKey(dir: string): string {
+function writeKey(dir: string): string {
   const file = join(dir, 'id_ed25519');
   const { privateKey } = generateKeyPairSync('ed25519');
   writeFileSync(file, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });

@@ -148,7 +148,7 @@ export const OUTCOMES: readonly Outcome[] = [
   { kind: 'error', began: 'no', code: 'internal', message: 'oops' },
 ];
 
-export function counts(given: Partial<Record<OutcomeKind, number>>): Record<OutcomeKind, number> {
+function counts(given: Partial<Record<OutcomeKind, number>>): Record<OutcomeKind, number> {
   const all: Partial<Record<OutcomeKind, number>> = {};
   for (const kind of OUTCOME_KINDS) all[kind] = given[kind] ?? 0;
   return all as Record<OutcomeKind, number>;

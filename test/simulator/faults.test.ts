@@ -85,7 +85,7 @@ describe('faults', () => {
     const ran = new Map<string, number>();
     const onCommand = (address: string) => void ran.set(address, (ran.get(address) ?? 0) + 1);
     await using simulated = await simulate({ hosts: 300, faults, seed: 7, onCommand });
-    await using hosts = fleet({ ...simulated.options, deadlines: DEADLINES, fanout: 50 });
+    await using hosts = fleet({ ...simulated.options, deadlines: { connectMs: 4000, handshakeMs: 4000 }, fanout: 50 });
     const run = hosts.run('echo hello', { gather: 'discard' });
     const results = await run.all();
     const summary = await run.summary();

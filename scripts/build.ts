@@ -1,0 +1,18 @@
+/** Compiles src/ into dist/, as it is published: JavaScript, declarations, the schema of the events, the command. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs';
+
+const SCHEMA = 'contracts/events.schema.json';
+const COMMAND = 'dist/cli/main.js';
+const SHEBANG = '#!/usr/bin/env node\n';
+
+rmSync('dist', { recursive: true, force: true });
+const compiled = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: ['ignore', 'inherit', 'inherit'] });
+if (compiled.error) throw compiled.error;
+if (compiled.status !== 0) process.exit(1);
+copyFileSync(`src/${SCHEMA}`, `dist/${SCHEMA}`);
+if (!readFileSync(COMMAND, 'utf8').startsWith(SHEBANG)) {
+  console.error(`${COMMAND} does not start with "${SHEBANG.trim()}": add the line to src/cli/main.ts`);
+  process.exit(1);
+}
+chmodSync(COMMAND, 0o755);

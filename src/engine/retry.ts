@@ -10,8 +10,8 @@ const THROTTLE_CEILING = 3;
 
 /**
  * One task's failures so far. Only transient causes that come before the job can have begun are tried again:
- * `throttled` until three connect deadlines after the first of them, waiting for limits left out; `reset` at most
- * `limits.retries` times. A host that was silent for a whole connect deadline is not: it would be so again.
+ * `throttled` until three connect deadlines after the first of them, waiting for limits left out; `reset` and
+ * `local-limit` (descriptors, ports or buffers ran out here) at most `limits.retries` times. A host that was silent for a whole connect deadline is not: it would be so again.
  */
 export class Backoff {
   #resets = 0;
@@ -25,7 +25,7 @@ export class Backoff {
    */
   next(outcome: Outcome, now: number, waitedMs: number, limits: Limits, random: Random): number | undefined {
     if (outcome.kind !== 'unreachable') return undefined;
-    if (outcome.cause === 'reset') {
+    if (outcome.cause === 'reset' || outcome.cause === 'local-limit') {
       if (this.#resets >= limits.retries) return undefined;
       this.#resets += 1;
       return jitter(this.#resets + this.#throttles, random);

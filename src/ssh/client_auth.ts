@@ -146,8 +146,9 @@ export class ClientAuth {
 
   /** RSA keys: the server may have said by EXT_INFO which hashes it takes. */
   #chooseAlgorithm(attempt: Attempt): Attempt {
+    if (attempt.method !== 'publickey' || attempt.key.signatureAlgorithms.length === 1) return attempt;
     const offered = this.#transport.serverSigAlgs;
-    if (attempt.method !== 'publickey' || !offered) return attempt;
+    if (!offered) return attempt;
     const algorithm = attempt.key.signatureAlgorithms.find((name) => offered.includes(name));
     return algorithm ? { ...attempt, algorithm } : attempt;
   }

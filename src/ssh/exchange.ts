@@ -68,7 +68,7 @@ export class ClientExchange implements Exchange {
       hash: digest,
       hostKey,
       deriveKeys: (sessionId, fill) => {
-        const keys = deriveAll(this.#method.hash, negotiated, secret, digest, sessionId);
+        const keys = deriveAll(this.#context, this.#method.hash, secret, digest, sessionId);
         return { sealer: createSealer(keys.client, fill), opener: createOpener(keys.server) };
       },
     };
@@ -91,7 +91,7 @@ export function serverExchange(context: ExchangeContext, keys: ServerKeys): Exch
         hash: digest,
         reply: reply.view(),
         deriveKeys: (sessionId, fill) => {
-          const derived = deriveAll(method.hash, negotiated, secret, digest, sessionId);
+          const derived = deriveAll(context, method.hash, secret, digest, sessionId);
           return { sealer: createSealer(derived.server, fill), opener: createOpener(derived.client) };
         },
       };
@@ -132,14 +132,13 @@ function exchangeHash(
 
 /** The six values of RFC 4253 §7.2, letters A to F. */
 function deriveAll(
+  { arena, negotiated }: ExchangeContext,
   algorithm: KexMethod['hash'],
-  negotiated: Negotiated,
   secret: Buffer,
   digest: Buffer,
   sessionId: Buffer,
 ) {
-  const writer = new Writer(secret.length + digest.length + sessionId.length + 128);
-  writer.mpint(secret).raw(digest);
+  const writer = arena.scratch.reset().mpint(secret).raw(digest);
   const letterAt = writer.length;
   const prefixLength = letterAt;
   writer.byte(0).raw(sessionId);

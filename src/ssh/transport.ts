@@ -76,6 +76,7 @@ export class TransportLayer {
   #mode: TransportMode = 'identification';
   #ident: IdentificationReader | undefined = new IdentificationReader();
   #peerIdentification = '';
+  #software = '';
   #sealer: Sealer = new PlainCipher();
   #opener: Opener = new PlainCipher();
   #nextOpener: Opener | undefined;
@@ -100,8 +101,7 @@ export class TransportLayer {
   #queue: Buffer[] = [];
   #queued = 0;
   #sessionId: Buffer = NOTHING;
-  /** From EXT_INFO: signature algorithms that the server takes; undefined until it said so. */
-  serverSigAlgs: readonly string[] | undefined;
+  #serverSigAlgs: string | undefined;
 
   constructor(stream: ByteStream, arena: Arena, options: TransportOptions, user: TransportUser) {
     this.#stream = stream;
@@ -120,9 +120,14 @@ export class TransportLayer {
     return this.#sessionId;
   }
 
+  /** From EXT_INFO: signature algorithms that the server takes; undefined until it said so. */
+  get serverSigAlgs(): readonly string[] | undefined {
+    return this.#serverSigAlgs?.split(',');
+  }
+
   /** The peer's software version, without `SSH-2.0-`. */
   get software(): string {
-    return this.#peerIdentification.replace(/^SSH-[0-9.]+-/, '');
+    return this.#software;
   }
 
   /** False during a rekey: data should wait for `resumed`. */
@@ -289,6 +294,7 @@ export class TransportLayer {
 
   #identified(line: string): void {
     this.#peerIdentification = line;
+    this.#software = line.slice(line.indexOf('-', 4) + 1);
     this.#ident = undefined;
     this.#hold(this.#user.identified(this.software), () => this.#sendKexInit());
   }
@@ -381,7 +387,7 @@ export class TransportLayer {
     for (let i = 0; i < count; i++) {
       const name = reader.text();
       const value = reader.string();
-      if (name === 'server-sig-algs') this.serverSigAlgs = value.toString('latin1').split(',');
+      if (name === 'server-sig-algs') this.#serverSigAlgs = value.toString('latin1');
     }
   }
 

@@ -9,6 +9,7 @@ import type { Credentials } from '../../ssh/client_auth.ts';
 import { SshError } from '../../ssh/errors.ts';
 import type { HostKeyVerifier } from '../../ssh/host_key_policy.ts';
 import { ClosingRoom } from '../../ssh/socket.ts';
+import { TimerEntry, TimerWheel } from '../../util/timer_wheel.ts';
 import type { Connection, ConnectOptions, Transport, Watch } from '../transport.ts';
 import { classify } from './classify.ts';
 import { NativeConnection } from './native_connection.ts';
@@ -36,8 +37,17 @@ export class NativeTransport implements Transport {
   /** By the key types known for a host, which are asked for first. */
   readonly #offers = new Map<string, Offer>();
 
+  /** Keepalives and lingers are armed for every host and mostly cancelled: on a wheel that costs next to nothing. */
+  readonly #setTimer: (delayMs: number, callback: () => void) => { cancel(): void };
+
   constructor(options: NativeTransportOptions) {
     this.#options = options;
+    const wheel = new TimerWheel(options.clock);
+    this.#setTimer = (delayMs, callback) => {
+      const entry = new TimerEntry({ expired: callback });
+      wheel.arm(entry, delayMs);
+      return { cancel: () => wheel.cancel(entry) };
+    };
   }
 
   connect(target: Target, watch: Watch, options: ConnectOptions): Promise<Connection> {
@@ -68,7 +78,7 @@ export class NativeTransport implements Transport {
     const held = watch.enter('connect', `${address}:${port}`);
     if (held) await held;
     if (stopped) throw stopped;
-    const { clock, hostKeys } = this.#options;
+    const { hostKeys } = this.#options;
     const host = { name: target.name, port };
     const client = new SshClient(
       {
@@ -83,7 +93,7 @@ export class NativeTransport implements Transport {
         arena: this.#arena,
         room: this.#room,
         session: options.session,
-        setTimer: clock.setTimer,
+        setTimer: this.#setTimer,
       },
       {
         identified: () => watch.enter('handshake'),
@@ -93,7 +103,7 @@ export class NativeTransport implements Transport {
     );
     watch.stop = (reason) => client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
     await client.ready;
-    return new NativeConnection(client, clock.setTimer, address, port);
+    return new NativeConnection(client, this.#setTimer, address, port);
   }
 
   /** An offer that asks for these key types first, as OpenSSH does, so that a known host shows the key we know. */

@@ -111,22 +111,42 @@ async function prepare(): Promise<Start> {
   return { dir, port: await freePort(), identity, hostKey: keygen(dir, 'host') };
 }
 
-/** A proxy in front of a server that cuts all its connections when told to. */
-export interface CuttingProxy extends AsyncDisposable {
+/** A proxy in front of a server, for one connection at a time: cuts it when told to, and counts flights. */
+export interface Proxy extends AsyncDisposable {
   readonly port: number;
+  /** How often the client sent after it had heard something new: each flight costs a round trip. */
+  readonly flights: number;
   cut(): void;
 }
 
-export async function startProxy(target: number): Promise<CuttingProxy> {
+/** `delayMs`: what either side says is passed on so much later, so that flights stay apart. */
+export async function startProxy(target: number, delayMs = 0): Promise<Proxy> {
   const sockets = new Set<Socket>();
+  let flights = 0;
+  let heard = true;
   const server = createServer((front) => {
     const back = connect({ host: '127.0.0.1', port: target });
+    front.on('data', () => {
+      if (heard) flights++;
+      heard = false;
+    });
+    for (const [from, to] of [
+      [front, back],
+      [back, front],
+    ] as const) {
+      from.on('data', (chunk) =>
+        setTimeout(() => {
+          if (to === front) heard = true;
+          to.write(chunk);
+        }, delayMs),
+      );
+      from.once('end', () => setTimeout(() => to.end(), delayMs));
+    }
     for (const [from, to] of [
       [front, back],
       [back, front],
     ] as const) {
       sockets.add(from);
-      from.pipe(to);
       from.on('error', () => to.destroy());
       from.once('close', () => sockets.delete(from));
     }
@@ -137,6 +157,9 @@ export async function startProxy(target: number): Promise<CuttingProxy> {
   };
   return {
     port: (server.address() as { port: number }).port,
+    get flights() {
+      return flights;
+    },
     cut,
     async [Symbol.asyncDispose]() {
       cut();

@@ -80,7 +80,7 @@ function scriptArguments(site: Site, fanout: number): string[] {
 const myriad: Client = {
   name: 'myriad',
   label: 'Myriad',
-  fanout: 1000,
+  fanout: 64,
   prepare: async () => version([process.execPath, existingMyriad(), '--version'], 'dist/cli/main.js --version failed'),
   command: (site, fanout) => ({
     argv: [

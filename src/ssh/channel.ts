@@ -268,21 +268,21 @@ export class Channel {
 
   /** Sends CLOSE; what has not left is dropped. The caller flushes. */
   close(): void {
-    if (this.#beginClose()) this.#transport.send();
-  }
-
-  /** Builds the CLOSE; false where it left already. */
-  #beginClose(): boolean {
-    if (this.#mode !== 'open') return false;
+    if (this.#mode !== 'open') return;
     this.#mode = 'closing';
     this.#dropOutgoing();
+    this.#buildClose();
+    this.#transport.send();
+  }
+
+  #buildClose(): void {
     this.#transport.packet(MSG.CHANNEL_CLOSE).uint32(this.#peerId);
-    return true;
   }
 
   #peerClosed(): void {
-    // Mostly the connection has done its work now, and DISCONNECT follows: both leave in one write.
-    if (this.#beginClose()) this.#transport.sendLazily();
+    // Mostly the connection has done its work now, and DISCONNECT follows instead.
+    if (this.#mode === 'open') this.#transport.sendLater(() => this.#buildClose());
+    this.#dropOutgoing();
     this.#mode = 'closed';
     this.#release();
     this.#user.closed(undefined);

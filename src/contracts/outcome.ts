@@ -14,8 +14,11 @@ export type Phase = 'dns' | 'connect' | 'handshake' | 'auth' | 'open' | 'command
 /** What became of the remote process when we stopped waiting for it; `none`: there was none. */
 export type RemoteFate = 'none' | 'killed' | 'left-running' | 'unknown';
 
-/** Why there was no usable connection. `throttled`: the peer hung up before its identification, as MaxStartups does. */
-export type UnreachableCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled';
+/**
+ * Why there was no usable connection. `throttled`: the peer hung up before its identification, as MaxStartups does ·
+ * `jump`: the jump host before it could not be used.
+ */
+export type UnreachableCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled' | 'jump';
 
 /** What a server declined. */
 export type RefusedWhat = 'algorithm' | 'service' | 'session' | 'exec' | 'subsystem' | 'forwarding';

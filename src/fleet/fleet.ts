@@ -8,6 +8,7 @@ import { startRun } from '../engine/engine.ts';
 import { HostPlan } from '../engine/host_plan.ts';
 import { InlineExecutor } from '../engine/inline_executor.ts';
 import type { HostSet } from '../hostset/hostset.ts';
+import type { HostParts } from '../hostset/label.ts';
 import type { JobSpec } from '../jobs/job.ts';
 import { LocalTransport } from '../transport/local/local_transport.ts';
 import { NativeTransport } from '../transport/native/native_transport.ts';
@@ -17,7 +18,7 @@ import { loadIdentities } from './identities.ts';
 import { jobKinds } from './kinds.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet, resolveRun } from './options.ts';
 import { Run } from './run.ts';
-import { selectHosts } from './selection.ts';
+import { parseJump, selectHosts } from './selection.ts';
 
 const systemClock: Clock = {
   now: () => performance.now(),
@@ -41,6 +42,7 @@ export class Fleet implements AsyncDisposable {
   readonly #executor: InlineExecutor;
   readonly #kinds = jobKinds();
   readonly #user: string;
+  readonly #jump: readonly HostParts[];
   #native: Promise<void> | undefined;
   #closed = false;
 
@@ -48,6 +50,7 @@ export class Fleet implements AsyncDisposable {
     this.#options = options;
     this.#resolved = resolveFleet(options);
     this.#hosts = selectHosts(options);
+    this.#jump = parseJump(options.jump);
     this.#user = options.user ?? userInfo().username;
     this.#executor = new InlineExecutor({
       kinds: this.#kinds,
@@ -94,6 +97,8 @@ export class Fleet implements AsyncDisposable {
         password: this.#options.password,
         hostKeys: loadHostKeys(this.#options, this.#resolved.policy),
         clock: systemClock,
+        random: Math.random,
+        jump: this.#jump,
       }),
     );
   }

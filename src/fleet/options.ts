@@ -17,6 +17,8 @@ export interface FleetOptions {
   readonly user?: string;
   /** Port of hosts that name none. @default 22 */
   readonly port?: number;
+  /** Jump hosts on the way, `[user@]host[:port]`, the nearest first, with commas. @default none */
+  readonly jump?: string;
   /** Private key files, OpenSSH or PEM. @default id_rsa, id_ecdsa and id_ed25519 in ~/.ssh, as far as they are there */
   readonly identity?: string | readonly string[];
   /** Asked once per encrypted key file of `identity`. @default encrypted keys are refused */
@@ -75,6 +77,7 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'exclude',
   'user',
   'port',
+  'jump',
   'identity',
   'passphrase',
   'password',

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { MyriadError } from '../contracts/errors.ts';
 import { difference, type HostSet, parseHostFile, parseHostSet, union } from '../hostset/hostset.ts';
+import { type HostParts, splitLabel } from '../hostset/label.ts';
 import type { FleetOptions } from './options.ts';
 
 /** Throws `host-set`, `file`, `empty-selection` or `unmatched`, naming the part at fault. */
@@ -23,6 +24,16 @@ export function selectHosts(options: FleetOptions): HostSet {
   }
   if (selected.count === 0) throw new MyriadError('empty-selection', 'the exclusions leave no host');
   return selected;
+}
+
+/** The hops of `user@host:port,host2`, or of `none`. Throws `usage`. */
+export function parseJump(text: string | undefined): readonly HostParts[] {
+  if (text === undefined || text === 'none') return [];
+  return text.split(',').map((label) => {
+    const parts = splitLabel(label.trim());
+    if (parts) return parts;
+    throw new MyriadError('usage', `jump "${text}": expected [user@]host[:port] with commas, got "${label}"`);
+  });
 }
 
 function list(value: string | readonly string[] | undefined): readonly string[] {

@@ -49,7 +49,7 @@ function failedAdvice(outcome: FailedOutcome): string {
 function refusedAdvice(outcome: RefusedOutcome): string {
   switch (outcome.what) {
     case 'algorithm':
-      return 'allow one that the server offers with -o KexAlgorithms=, HostKeyAlgorithms=, Ciphers= or MACs=';
+      return 'the server is too old, or set up too narrowly: see KexAlgorithms, HostKeyAlgorithms, Ciphers and MACs there';
     case 'service':
       return 'check that the server allows user logins';
     case 'session':
@@ -66,13 +66,13 @@ function refusedAdvice(outcome: RefusedOutcome): string {
 function timeoutAdvice(outcome: TimeoutOutcome): string {
   switch (outcome.phase) {
     case 'dns':
-      return 'check the name server, or try --resolver system';
+      return 'check the name server';
     case 'connect':
       return 'the host is down or a firewall drops the packets; -t waits longer';
     case 'handshake':
     case 'auth':
     case 'open':
-      return 'the server hangs or is overloaded: try a lower -f or --rate';
+      return 'the server hangs or is overloaded: try a lower -f';
     case 'command':
       return '-u sets how long a command may take';
     case 'idle':
@@ -85,16 +85,18 @@ function timeoutAdvice(outcome: TimeoutOutcome): string {
 function unreachableAdvice(outcome: UnreachableOutcome): string {
   switch (outcome.cause) {
     case 'dns':
-      return 'check the spelling, or try --resolver system';
+      return 'check the spelling and the name server';
     case 'refused':
       return 'nothing listens there: check -p and that sshd runs';
     case 'no-route':
-      return 'check the address, the routes and whether a jump host (-J) is needed';
+      return 'check the address and the routes from here';
     case 'reset':
       return 'a firewall or the server ended it: check both';
     case 'local-limit':
       return 'this machine ran out of descriptors, ports or memory: raise the limit or lower -f';
+    case 'jump':
+      return 'mend the way through the jump host first: all of these hosts lie behind it';
     case 'throttled':
-      return 'the server limits logins (MaxStartups, PerSourcePenalties): lower --rate, or raise them there';
+      return 'the server limits logins (MaxStartups, PerSourcePenalties): raise them there, or try a lower -f';
   }
 }

@@ -12,7 +12,7 @@ import type { Arena } from './arena.ts';
 import { OPEN_FAILURE, protocolError, SshError } from './errors.ts';
 import { MSG } from './messages.ts';
 import { printable, type TransportLayer } from './transport.ts';
-import type { Reader } from './wire.ts';
+import type { Reader, Writer } from './wire.ts';
 
 /** The user of a channel. */
 export interface ChannelUser {
@@ -80,8 +80,10 @@ export class Channel {
   }
 
   /** Sends CHANNEL_OPEN. The caller flushes. */
-  open(type: string): void {
-    this.#transport.packet(MSG.CHANNEL_OPEN).text(type).uint32(this.id).uint32(START_WINDOW).uint32(MAX_DATA);
+  open(type: string, extra?: (packet: Writer) => void): void {
+    const packet = this.#transport.packet(MSG.CHANNEL_OPEN).text(type).uint32(this.id);
+    packet.uint32(START_WINDOW).uint32(MAX_DATA);
+    extra?.(packet);
     this.#transport.send();
   }
 

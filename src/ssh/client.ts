@@ -13,19 +13,21 @@ import type { Offer } from './algorithms.ts';
 import type { Arena } from './arena.ts';
 import { ClientAuth, type Credentials } from './client_auth.ts';
 import { DISCONNECT, SshError } from './errors.ts';
+import { ForwardedStream } from './forward.ts';
 import { MSG } from './messages.ts';
 import { Mux } from './mux.ts';
 import type { PublicKey } from './public_key.ts';
 import { Session } from './session.ts';
-import { ClientSocket, type ClosingRoom, type SocketOptions } from './socket.ts';
+import type { ClientStream, SocketUser } from './socket.ts';
 import { TransportLayer } from './transport.ts';
 import type { Reader } from './wire.ts';
 
-export interface ClientOptions extends SocketOptions {
+export interface ClientOptions {
+  /** Starts the connection: a socket, or a way through a jump host. Told to `user` later, never before it returns. */
+  readonly dial: (user: SocketUser) => ClientStream;
   readonly credentials: Credentials;
   readonly offer: Offer;
   readonly arena: Arena;
-  readonly room: ClosingRoom;
   /** A session is wanted at once. */
   readonly session: boolean;
   readonly setTimer: (delayMs: number, callback: () => void) => { cancel(): void };
@@ -56,7 +58,7 @@ type ClientMode = 'connecting' | 'handshaking' | 'authenticating' | 'ready' | 'c
 
 export class SshClient {
   readonly #options: ClientOptions;
-  readonly #socket: ClientSocket;
+  readonly #stream: ClientStream;
   readonly #transport: TransportLayer;
   readonly #auth: ClientAuth;
   readonly #mux: Mux;
@@ -68,18 +70,19 @@ export class SshClient {
   #keepalive: { cancel(): void } | undefined;
   #unanswered = 0;
   #error: SshError | undefined;
+  #onClosed: (() => void) | undefined;
 
   constructor(options: ClientOptions, observer: ClientObserver) {
     this.#options = options;
     const { arena, offer } = options;
-    this.#socket = new ClientSocket(options, arena, options.room, {
+    this.#stream = options.dial({
       connected: () => this.#connected(),
       received: (chunk) => this.#received(chunk),
-      ended: (error) => this.#socketEnded(error),
+      ended: (error) => this.#streamEnded(error),
     });
     const rekey = options.rekeyBytes === undefined ? {} : { rekeyBytes: options.rekeyBytes };
     this.#transport = new TransportLayer(
-      this.#socket,
+      this.#stream,
       arena,
       { offer, ...rekey },
       {
@@ -134,8 +137,12 @@ export class SshClient {
     this.#transport.receive(chunk);
   }
 
-  #socketEnded(error: NodeJS.ErrnoException | undefined): void {
+  #streamEnded(error: NodeJS.ErrnoException | SshError | undefined): void {
     if (this.#mode === 'closed') return;
+    if (error instanceof SshError) {
+      this.#closed(error);
+      return;
+    }
     if (this.#mode === 'connecting') {
       const text = error?.message ?? 'the connection ended before it was there';
       this.#closed(new SshError('connect', text, {}, { cause: error }));
@@ -201,6 +208,28 @@ export class SshClient {
     });
   }
 
+  /** Calls back once when the connection is over; at once where it is. */
+  whenClosed(callback: () => void): void {
+    if (this.#mode === 'closed') callback();
+    else this.#onClosed = callback;
+  }
+
+  /**
+   * A way to `host`:`port` through this connection (direct-tcpip, RFC 4254 §7.2), for another connection to run over.
+   * The name is resolved by the server.
+   */
+  forward(host: string, port: number, user: SocketUser): ClientStream {
+    const stream = new ForwardedStream(this.#transport, this.#options.setTimer, user);
+    const channel = this.#mux.open('direct-tcpip', stream, (packet) => {
+      packet.text(host).uint32(port).text('127.0.0.1').uint32(0);
+    });
+    stream.attach(channel);
+    this.#transport.flush();
+    if (this.#error) stream.openFailed(this.#error);
+    if (!this.#keepalive) this.#armKeepalive();
+    return stream;
+  }
+
   /** Starts a key exchange. */
   rekey(): void {
     this.#transport.rekey();
@@ -215,7 +244,8 @@ export class SshClient {
     this.#keepalive?.cancel();
     this.#mux.lost(error);
     this.#ready.reject(error);
-    if (error.reason === 'closed' || error.reason === 'reset' || error.reason === 'connect') this.#socket.destroy();
+    this.#onClosed?.();
+    if (error.reason === 'closed' || error.reason === 'reset' || error.reason === 'connect') this.#stream.destroy();
   }
 
   /** Says goodbye and lets the server close first. */
@@ -227,6 +257,6 @@ export class SshClient {
   /** Drops the connection now; what waits on it rejects with `error`. */
   destroy(error: SshError): void {
     this.#closed(error);
-    this.#socket.destroy();
+    this.#stream.destroy();
   }
 }

@@ -66,6 +66,8 @@ export interface SshErrorDetail {
   };
   /** `request-refused`: the request's name. */
   readonly request?: string;
+  /** `open-refused`: the channel's type. @default session */
+  readonly channel?: 'direct-tcpip';
 }
 
 export class SshError extends Error {

@@ -4,7 +4,7 @@ import { Channel, type ChannelUser } from './channel.ts';
 import { OPEN_FAILURE, protocolError, SshError } from './errors.ts';
 import { MSG } from './messages.ts';
 import type { TransportLayer } from './transport.ts';
-import type { Reader } from './wire.ts';
+import type { Reader, Writer } from './wire.ts';
 
 /** Server half: decides on the peer's CHANNEL_OPEN; the mux answers. */
 export type Acceptor = (
@@ -43,11 +43,11 @@ export class Mux {
     return this.#channels.size;
   }
 
-  /** Opens a channel. The caller flushes. */
-  open(type: string, user: ChannelUser): Channel {
+  /** Opens a channel; `extra` adds what its type wants in CHANNEL_OPEN. The caller flushes. */
+  open(type: string, user: ChannelUser, extra?: (packet: Writer) => void): Channel {
     const channel = new Channel(this.#nextId++, this.#transport, this.#arena, user);
     this.#channels.set(channel.id, channel);
-    channel.open(type);
+    channel.open(type, extra);
     return channel;
   }
 

@@ -1,6 +1,7 @@
 /** A TCP connection read into one shared buffer, and the waiting room for connections that were said goodbye to. */
 import { connect, type Socket } from 'node:net';
 import type { Arena } from './arena.ts';
+import type { SshError } from './errors.ts';
 import type { ByteStream } from './transport.ts';
 
 export interface SocketUser {
@@ -8,7 +9,13 @@ export interface SocketUser {
   /** `chunk` is valid during the call. */
   received(chunk: Buffer): void;
   /** Called once: the peer ended (`error` undefined) or the connection failed. */
-  ended(error: NodeJS.ErrnoException | undefined): void;
+  ended(error: NodeJS.ErrnoException | SshError | undefined): void;
+}
+
+/** What carries a connection: a socket, or a channel of another connection. */
+export interface ClientStream extends ByteStream {
+  /** Drops it now. */
+  destroy(): void;
 }
 
 export interface SocketOptions {
@@ -56,7 +63,7 @@ export class ClosingRoom {
   }
 }
 
-export class ClientSocket implements ByteStream {
+export class ClientSocket implements ClientStream {
   readonly #socket: Socket;
   readonly #room: ClosingRoom;
   #over = false;

@@ -5,7 +5,7 @@ import { Arena } from '../../src/ssh/arena.ts';
 import { type ClientObserver, type ClientOptions, SshClient } from '../../src/ssh/client.ts';
 import { parsePrivateKey } from '../../src/ssh/private_key.ts';
 import type { SessionEnd } from '../../src/ssh/session.ts';
-import { ClosingRoom } from '../../src/ssh/socket.ts';
+import { ClientSocket, ClosingRoom } from '../../src/ssh/socket.ts';
 
 const setTimer = (delayMs: number, callback: () => void) => {
   const timer = setTimeout(callback, delayMs);
@@ -26,14 +26,14 @@ export interface DialOptions {
 }
 
 function clientOptions(options: DialOptions): ClientOptions {
+  const arena = new Arena();
+  const room = new ClosingRoom();
   const keys = (options.identities ?? []).map((file) => parsePrivateKey(readFileSync(file), { source: file }));
   return {
-    address: options.address ?? '127.0.0.1',
-    port: options.port,
+    dial: (user) => new ClientSocket({ address: options.address ?? '127.0.0.1', port: options.port }, arena, room, user),
     credentials: { user: options.user, keys, password: options.password },
     offer: new Offer('client', { ...DEFAULT_PREFERENCES, ...options.preferences }),
-    arena: new Arena(),
-    room: new ClosingRoom(),
+    arena,
     session: options.session ?? true,
     setTimer,
     ...(options.rekeyBytes === undefined ? {} : { rekeyBytes: options.rekeyBytes }),

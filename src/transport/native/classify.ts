@@ -1,7 +1,8 @@
 /** Turns what the SSH client and the resolver throw into outcomes: the only place that does. */
 import { MyriadError } from '../../contracts/errors.ts';
 import type { Began, Outcome, RefusedWhat, UnreachableCause } from '../../contracts/outcome.ts';
-import { DISCONNECT, SshError } from '../../ssh/errors.ts';
+import { DISCONNECT, OPEN_FAILURE, SshError } from '../../ssh/errors.ts';
+import { JumpError } from './jump.ts';
 import { ResolveError } from './resolver.ts';
 
 /** What connect(2) and friends say, as a cause. What is not listed is `no-route`: there was no way to the host. */
@@ -20,6 +21,7 @@ const CONNECT_CAUSES: Readonly<Record<string, UnreachableCause>> = {
 
 export function classify(error: unknown, began: Began): Outcome {
   if (error instanceof ResolveError) return unreachable('dns', error.message);
+  if (error instanceof JumpError) return unreachable('jump', error.message);
   if (error instanceof SshError) return fromSsh(error, began);
   if (error instanceof MyriadError) return { kind: 'error', began, code: error.code, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
@@ -42,7 +44,7 @@ function fromSsh(error: SshError, began: Began): Outcome {
     case 'banner-closed':
       return unreachable('throttled', message);
     case 'open-refused':
-      return refused('session', message);
+      return detail.channel === 'direct-tcpip' ? fromForward(error) : refused('session', message);
     case 'request-refused':
       return refused(detail.request === 'exec' ? 'exec' : 'subsystem', message);
     case 'disconnected':
@@ -68,6 +70,16 @@ function fromConnect(error: SshError): Outcome {
   const code = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? '';
   if (code === 'ETIMEDOUT') return { kind: 'timeout', began: 'no', phase: 'connect', remote: 'none' };
   return unreachable(CONNECT_CAUSES[code] ?? 'no-route', error.message);
+}
+
+/** What a jump host says of a target it could not reach; its words are all there is to go by. */
+function fromForward({ message, detail }: SshError): Outcome {
+  if (detail.code === OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED) return refused('forwarding', message);
+  const said = `through the jump host: ${message}`;
+  if (/timed out/i.test(message)) return { kind: 'timeout', began: 'no', phase: 'connect', remote: 'none' };
+  if (/refused/i.test(message)) return unreachable('refused', said);
+  if (/resolve|name or service|not known/i.test(message)) return unreachable('dns', said);
+  return unreachable('no-route', said);
 }
 
 function fromDisconnect(error: SshError): Outcome {

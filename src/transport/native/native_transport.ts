@@ -1,19 +1,23 @@
 /** The native transport: names to addresses, one SSH connection a host, its key verified. */
-import type { Clock } from '../../contracts/limits.ts';
+import type { Clock, Random } from '../../contracts/limits.ts';
 import type { Began, Outcome } from '../../contracts/outcome.ts';
-import type { Target } from '../../contracts/task.ts';
+import type { Host, Target } from '../../contracts/task.ts';
 import { DEFAULT_PREFERENCES, HOST_KEY_ALGORITHMS, Offer, type Preferences } from '../../ssh/algorithms.ts';
 import { Arena } from '../../ssh/arena.ts';
 import { SshClient } from '../../ssh/client.ts';
 import type { Credentials } from '../../ssh/client_auth.ts';
 import { SshError } from '../../ssh/errors.ts';
 import type { HostKeyVerifier } from '../../ssh/host_key_policy.ts';
-import { ClosingRoom } from '../../ssh/socket.ts';
+import { ClientSocket, type ClientStream, ClosingRoom, type SocketUser } from '../../ssh/socket.ts';
 import { TimerEntry, TimerWheel } from '../../util/timer_wheel.ts';
 import type { Connection, ConnectOptions, Transport, Watch } from '../transport.ts';
 import { classify } from './classify.ts';
+import { type Dial, type Hop, hopLabel, JumpPool } from './jump.ts';
 import { NativeConnection } from './native_connection.ts';
 import { Resolver } from './resolver.ts';
+
+/** For the login to a jump host, in milliseconds. */
+const JUMP_MS = 10_000;
 
 export interface NativeTransportOptions {
   /** For hosts that name no user of their own. */
@@ -24,6 +28,9 @@ export interface NativeTransportOptions {
   readonly password?: string | undefined;
   readonly hostKeys: HostKeyVerifier;
   readonly clock: Clock;
+  readonly random: Random;
+  /** Jump hosts on the way to every target, the nearest first; none: direct. */
+  readonly jump: readonly Hop[];
   /** @default everything we speak, in our order */
   readonly preferences?: Preferences;
 }
@@ -34,6 +41,7 @@ export class NativeTransport implements Transport {
   readonly #arena = new Arena();
   readonly #room = new ClosingRoom();
   readonly #resolver = new Resolver();
+  readonly #jumps: JumpPool;
   /** By the key types known for a host, which are asked for first. */
   readonly #offers = new Map<string, Offer>();
 
@@ -42,6 +50,7 @@ export class NativeTransport implements Transport {
 
   constructor(options: NativeTransportOptions) {
     this.#options = options;
+    this.#jumps = new JumpPool((hop, dial) => this.#openHop(hop, dial), options.clock, options.random);
     const wheel = new TimerWheel(options.clock);
     this.#setTimer = (delayMs, callback) => {
       const entry = new TimerEntry({ expired: callback });
@@ -51,6 +60,8 @@ export class NativeTransport implements Transport {
   }
 
   connect(target: Target, watch: Watch, options: ConnectOptions): Promise<Connection> {
+    const { jump } = this.#options;
+    if (jump.length > 0) return this.#dialThrough(jump, target, watch, options);
     const resolved = this.#resolver.resolve(target.name);
     if (typeof resolved === 'string') return this.#dial(target, resolved, watch, options);
     return this.#resolve(resolved, target, watch, options);
@@ -78,32 +89,74 @@ export class NativeTransport implements Transport {
     const held = watch.enter('connect', `${address}:${port}`);
     if (held) await held;
     if (stopped) throw stopped;
-    const { hostKeys } = this.#options;
-    const host = { name: target.name, port };
-    const client = new SshClient(
-      {
-        address,
-        port,
-        credentials: {
-          user: target.user ?? this.#options.user,
-          keys: this.#options.keys,
-          password: this.#options.password,
-        },
-        offer: this.#offer(hostKeys.typesFor(target.name, port)),
-        arena: this.#arena,
-        room: this.#room,
-        session: options.session,
-        setTimer: this.#setTimer,
-      },
-      {
-        identified: () => watch.enter('handshake'),
-        hostKey: (key) => hostKeys.verify(host, key.keyType, key.blob) ?? undefined,
-        secured: () => void watch.enter('auth'),
-      },
-    );
+    const client = this.#client(target, port, (user) => this.#socket(address, port, user), options.session, watch);
     watch.stop = (reason) => client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
     await client.ready;
     return new NativeConnection(client, this.#setTimer, address, port);
+  }
+
+  /** To a target behind jump hosts: its name goes to the last of them as it is. */
+  async #dialThrough(hops: readonly Hop[], target: Target, watch: Watch, options: ConnectOptions): Promise<Connection> {
+    const port = target.port ?? this.#options.port;
+    const stopped = Promise.withResolvers<never>();
+    stopped.promise.catch(() => {});
+    let client: SshClient | undefined;
+    watch.stop = (reason) => {
+      stopped.reject(reason);
+      client?.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
+    };
+    await watch.enter('connect', `${target.name}:${port} through ${hops.map(hopLabel).join(',')}`);
+    let way = await Promise.race([this.#jumps.way(hops), stopped.promise]);
+    for (let tries = 1; ; tries++) {
+      client = this.#client(target, port, way.dial(target.name, port), options.session, watch);
+      try {
+        await client.ready;
+        return new NativeConnection(client, this.#setTimer, target.name, port);
+      } catch (error) {
+        // A jump host that is full answers like a target that is dead: once more, on another connection.
+        const refused = error instanceof SshError && error.reason === 'open-refused' && way.busy;
+        if (!refused || tries > 1) throw error;
+        way = await Promise.race([this.#jumps.way(hops, way), stopped.promise]);
+      }
+    }
+  }
+
+  #client(target: Host, port: number, dial: Dial, session: boolean, watch: Watch | undefined): SshClient {
+    const { hostKeys, user, keys, password } = this.#options;
+    const host = { name: target.name, port };
+    return new SshClient(
+      {
+        dial,
+        credentials: { user: target.user ?? user, keys, password },
+        offer: this.#offer(hostKeys.typesFor(target.name, port)),
+        arena: this.#arena,
+        session,
+        setTimer: this.#setTimer,
+      },
+      {
+        identified: () => watch?.enter('handshake'),
+        hostKey: (key) => hostKeys.verify(host, key.keyType, key.blob) ?? undefined,
+        secured: () => void watch?.enter('auth'),
+      },
+    );
+  }
+
+  #socket(address: string, port: number, user: SocketUser): ClientStream {
+    return new ClientSocket({ address, port }, this.#arena, this.#room, user);
+  }
+
+  /** Logs in to a jump host. Its deadline is what its targets' own leave it, and ten seconds at most. */
+  async #openHop(hop: Hop, dial: Dial | undefined): Promise<SshClient> {
+    const port = hop.port ?? 22;
+    const address = dial ? hop.name : await this.#resolver.resolve(hop.name);
+    const host = { label: hopLabel(hop), name: hop.name, user: hop.user };
+    const client = this.#client(host, port, dial ?? ((user) => this.#socket(address, port, user)), false, undefined);
+    const late = this.#setTimer(JUMP_MS, () => client.destroy(new SshError('stopped', 'no login within 10 s')));
+    try {
+      return await client.ready;
+    } finally {
+      late.cancel();
+    }
   }
 
   /** An offer that asks for these key types first, as OpenSSH does, so that a known host shows the key we know. */
@@ -125,6 +178,7 @@ export class NativeTransport implements Transport {
   }
 
   async close(): Promise<void> {
+    this.#jumps.close();
     this.#room.clear();
     await this.#options.hostKeys.close();
   }

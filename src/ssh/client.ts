@@ -105,6 +105,7 @@ export class SshClient {
     this.#auth = new ClientAuth(this.#transport, options.credentials, {
       requested: (only) => this.#requested(only),
       succeeded: () => this.#succeeded(),
+      failed: (error) => this.#transport.fail(error),
     });
     this.#ready.promise.catch(() => {});
   }

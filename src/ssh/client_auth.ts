@@ -1,40 +1,80 @@
 /**
- * User authentication, client half (RFC 4252).
+ * User authentication, client half (RFC 4252, 4256).
  *
  *   idle ──begin──▶ trying ──SUCCESS──▶ done
- *                   trying ──FAILURE──▶ trying (next credential) │ failed (none left)
+ *                   trying ──FAILURE──▶ trying (next credential; after a partial success the next step) │ failed
+ *   trying ⇄ waiting   a signature (agent), a secret or an answer is asked for outside
  *
- * With one key and no password, the request is signed and sent at once, together with SERVICE_REQUEST: no `none` probe,
+ * With one key and nothing else, the request is signed and sent at once, together with SERVICE_REQUEST: no `none` probe,
  * no key query. With several credentials each key is queried first, because servers count refused signatures.
+ * One secret is never tried by two methods: where `password` was refused for being wrong, keyboard-interactive would
+ * only count as a second wrong try.
  */
-
 import { protocolError, SshError } from './errors.ts';
 import { MSG } from './messages.ts';
-import type { UserKey } from './private_key.ts';
-import type { TransportLayer } from './transport.ts';
+import { printable, type TransportLayer } from './transport.ts';
 import { type Reader, Writer } from './wire.ts';
+
+/** A key that can sign: from a file, at once, or through an agent, later. */
+export interface AuthKey {
+  readonly publicBlob: Buffer;
+  readonly fingerprint: string;
+  /** Most wanted first. */
+  readonly signatureAlgorithms: readonly string[];
+  /** The signature blob (RFC 4253 §6.6). */
+  sign(data: Uint8Array, algorithm: string): Buffer | Promise<Buffer>;
+}
+
+/** One question of the server. */
+export interface Prompt {
+  readonly text: string;
+  /** False for secrets. */
+  readonly echo: boolean;
+}
+
+/** Answers questions, one answer each; undefined gives up. */
+export type AnswerPrompts = (
+  prompts: readonly Prompt[],
+  about: { readonly name: string; readonly instruction: string },
+) => Promise<readonly string[] | undefined>;
 
 export interface Credentials {
   readonly user: string;
   /** In the order in which they are tried. */
-  readonly keys: readonly UserKey[];
-  /** Tried after the keys. */
+  readonly keys: readonly AuthKey[];
+  /** Tried after the keys; also the answer to a single hidden question where `password` itself is not offered. */
   readonly password?: string | undefined;
+  /** Answers keyboard-interactive questions. */
+  readonly answer?: AnswerPrompts | undefined;
 }
 
 /** The service that authentication is for. */
 const CONNECTION = 'ssh-connection';
 /** Refusals before we stop of our own accord; sshd's MaxAuthTries is 6. */
 const MAX_TRIES = 20;
+/** Rounds of questions, and questions in one: more is a server that wants to keep us busy. */
+const MAX_ROUNDS = 10;
+const MAX_PROMPTS = 16;
+const MAX_TEXT = 1000;
+
+type KeyAttempt = {
+  readonly method: 'publickey';
+  readonly key: AuthKey;
+  readonly algorithm: string;
+  readonly query: boolean;
+};
 
 type Attempt =
-  | { readonly method: 'publickey'; readonly key: UserKey; readonly algorithm: string; readonly query: boolean }
-  | { readonly method: 'password'; readonly password: string };
+  | KeyAttempt
+  | { readonly method: 'password'; readonly password: string }
+  | { readonly method: 'keyboard-interactive' };
 
 export interface AuthUser {
-  /** True: CHANNEL_OPEN may ride with the request. Called when a request with no fallback leaves. */
+  /** The first request left; `only`: there is no other credential, so CHANNEL_OPEN may ride with it. */
   requested(only: boolean): void;
   succeeded(): void;
+  /** Something failed outside of a message: the connection is to end with this. */
+  failed(error: unknown): void;
 }
 
 export class ClientAuth {
@@ -42,17 +82,21 @@ export class ClientAuth {
   readonly #credentials: Credentials;
   readonly #user: AuthUser;
   readonly #attempts: Attempt[];
+  readonly #only: boolean;
   readonly #tried: string[] = [];
   #allowed: readonly string[] = [];
   #current: Attempt | undefined;
-  #mode: 'idle' | 'trying' | 'done' | 'failed' = 'idle';
+  #mode: 'idle' | 'trying' | 'waiting' | 'done' | 'failed' = 'idle';
   #refusals = 0;
+  #rounds = 0;
+  #passwordRefused = false;
 
   constructor(transport: TransportLayer, credentials: Credentials, user: AuthUser) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#user = user;
     this.#attempts = plan(credentials);
+    this.#only = this.#attempts.length === 1;
   }
 
   get done(): boolean {
@@ -64,9 +108,7 @@ export class ClientAuth {
     this.#transport.packet(MSG.SERVICE_REQUEST).text('ssh-userauth');
     this.#transport.send();
     this.#mode = 'trying';
-    const only = this.#attempts.length === 1;
     this.#next();
-    this.#user.requested(only);
   }
 
   /** Takes messages 6 and 50–79. */
@@ -83,7 +125,7 @@ export class ClientAuth {
         this.#user.succeeded();
         return;
       case MSG.USERAUTH_FAILURE:
-        this.#refused(reader);
+        this.#refused(this.#current, reader);
         return;
       case MSG.USERAUTH_60:
         this.#sixty(this.#current, reader);
@@ -98,45 +140,51 @@ export class ClientAuth {
     const said = error.reason === 'disconnected' && /authentication/i.test(error.message);
     const hungUp = error.reason === 'disconnected' || error.reason === 'closed';
     if (!said && !(hungUp && this.#refusals > 0)) return error;
-    if (this.#current && this.#mode === 'trying') this.#tried.push(describe(this.#current, false));
+    if (this.#current && this.#mode === 'trying') this.#tried.push(describe(this.#current, ''));
     const detail = { tried: this.#tried, allowed: this.#allowed };
     return new SshError('auth', `authentication failed; ${error.message}`, detail, { cause: error });
   }
 
-  #refused(reader: Reader): void {
+  #refused(current: Attempt, reader: Reader): void {
     this.#allowed = reader.nameList().slice(0, 16);
     const partial = reader.boolean();
-    const current = this.#current!;
-    this.#tried.push(describe(current, partial));
-    this.#refusals++;
+    this.#tried.push(describe(current, partial ? ' (accepted, more is asked)' : ''));
+    if (partial) this.#refusals = 0;
+    else if (current.method === 'password') this.#passwordRefused = this.#allowed.includes('password');
+    if (!partial) this.#refusals++;
     this.#next();
   }
 
-  /** PK_OK for a query; a request to change the password counts as a refusal, nobody is there to choose one. */
+  /** Message 60 means what the request was: PK_OK, PASSWD_CHANGEREQ or INFO_REQUEST. */
   #sixty(current: Attempt, reader: Reader): void {
-    if (current.method === 'publickey' && current.query) {
-      const algorithm = reader.text();
-      const blob = reader.string();
-      if (!blob.equals(current.key.publicBlob)) throw protocolError('expected PK_OK for the key that was asked about');
-      this.#current = { ...current, algorithm, query: false };
-      if (!current.key.signatureAlgorithms.includes(algorithm)) throw protocolError('expected PK_OK for our algorithm');
-      this.#sendKey(this.#current, true);
-      return;
-    }
-    if (current.method !== 'password') throw protocolError('unexpected authentication message 60');
-    this.#tried.push('password (expired: must be changed)');
-    this.#next();
+    if (current.method === 'publickey' && current.query) this.#keyWanted(current, reader);
+    else if (current.method === 'keyboard-interactive') this.#questions(reader);
+    else if (current.method === 'password') {
+      // Nobody is here to choose a new one.
+      this.#tried.push('password (expired: must be changed)');
+      this.#next();
+    } else throw protocolError('unexpected authentication message 60');
   }
 
+  #keyWanted(current: KeyAttempt, reader: Reader): void {
+    const algorithm = reader.text();
+    const blob = reader.string();
+    if (!blob.equals(current.key.publicBlob)) throw protocolError('expected PK_OK for the key that was asked about');
+    if (!current.key.signatureAlgorithms.includes(algorithm)) throw protocolError('expected PK_OK for our algorithm');
+    const attempt: KeyAttempt = { ...current, algorithm, query: false };
+    this.#current = attempt;
+    this.#sign(attempt);
+  }
+
+  /** Tries the next credential that the server takes; throws `auth` when there is none. */
   #next(): void {
     for (;;) {
       const attempt = this.#attempts.shift();
       if (!attempt || this.#refusals >= MAX_TRIES) break;
-      if (this.#refusals > 0 && !this.#allowed.includes(attempt.method)) continue;
-      this.#current = this.#chooseAlgorithm(attempt);
-      if (attempt.method === 'publickey')
-        this.#sendKey(this.#current as Attempt & { method: 'publickey' }, !attempt.query);
-      else this.#sendPassword(attempt.password);
+      const known = this.#tried.length > 0;
+      if (known && !this.#allowed.includes(attempt.method)) continue;
+      if (attempt.method === 'keyboard-interactive' && !this.#mayAnswer()) continue;
+      this.#try(attempt);
       return;
     }
     this.#mode = 'failed';
@@ -144,27 +192,83 @@ export class ClientAuth {
     throw new SshError('auth', `authentication failed; ${what}`, { tried: this.#tried, allowed: this.#allowed });
   }
 
+  /** With a callback always; with a password alone only where that password has not been found wrong. */
+  #mayAnswer(): boolean {
+    return this.#credentials.answer !== undefined || !this.#passwordRefused;
+  }
+
+  #try(attempt: Attempt): void {
+    this.#current = attempt;
+    if (attempt.method === 'publickey') {
+      const chosen = this.#chooseAlgorithm(attempt);
+      this.#current = chosen;
+      if (chosen.query) this.#sendKey(chosen, undefined);
+      else this.#sign(chosen);
+    } else if (attempt.method === 'password') this.#sendPassword(attempt.password);
+    else this.#sendInteractive();
+  }
+
   /** RSA keys: the server may have said by EXT_INFO which hashes it takes. */
-  #chooseAlgorithm(attempt: Attempt): Attempt {
-    if (attempt.method !== 'publickey' || attempt.key.signatureAlgorithms.length === 1) return attempt;
+  #chooseAlgorithm(attempt: KeyAttempt): KeyAttempt {
+    if (attempt.key.signatureAlgorithms.length === 1) return attempt;
     const offered = this.#transport.serverSigAlgs;
-    if (!offered) return attempt;
-    const algorithm = attempt.key.signatureAlgorithms.find((name) => offered.includes(name));
+    const algorithm = offered && attempt.key.signatureAlgorithms.find((name) => offered.includes(name));
     return algorithm ? { ...attempt, algorithm } : attempt;
   }
 
-  #sendKey(attempt: Attempt & { method: 'publickey' }, signed: boolean): void {
-    const { key, algorithm } = attempt;
-    const signature = signed ? key.sign(this.#signedData(key, algorithm), algorithm) : undefined;
+  #sign(attempt: KeyAttempt): void {
+    const signature = attempt.key.sign(this.#signedData(attempt), attempt.algorithm);
+    if (Buffer.isBuffer(signature)) {
+      this.#sendKey(attempt, signature);
+      return;
+    }
+    this.#wait(signature, (signed) => this.#sendKey(attempt, signed));
+  }
+
+  /** Goes on when something outside has answered; what it could not do counts as this credential's failure. */
+  #wait<T>(promise: Promise<T>, next: (value: T) => void): void {
+    this.#mode = 'waiting';
+    const resume = (step: () => void) => {
+      if (this.#mode !== 'waiting') return;
+      this.#mode = 'trying';
+      try {
+        step();
+        this.#transport.flush();
+      } catch (error) {
+        this.#user.failed(error);
+      }
+    };
+    promise.then(
+      (value) => resume(() => next(value)),
+      (error) =>
+        resume(() => {
+          this.#tried.push(describe(this.#current!, ` (${printable(String((error as Error).message ?? error))})`));
+          // Nothing was sent: the server has not said what it takes, so everything that is left may be tried.
+          if (this.#allowed.length === 0) this.#allowed = ['publickey', 'password', 'keyboard-interactive'];
+          this.#next();
+        }),
+    );
+  }
+
+  #sendKey(attempt: KeyAttempt, signature: Buffer | undefined): void {
     const packet = this.#transport.packet(MSG.USERAUTH_REQUEST);
-    packet.text(this.#credentials.user).text(CONNECTION).text('publickey').boolean(signed);
-    packet.text(algorithm).string(key.publicBlob);
+    packet
+      .text(this.#credentials.user)
+      .text(CONNECTION)
+      .text('publickey')
+      .boolean(signature !== undefined);
+    packet.text(attempt.algorithm).string(attempt.key.publicBlob);
     if (signature) packet.string(signature);
     this.#transport.send();
+    this.#requested();
+  }
+
+  #requested(): void {
+    if (this.#tried.length === 0) this.#user.requested(this.#only);
   }
 
   /** RFC 4252 §7: the session identifier, then the request itself. */
-  #signedData(key: UserKey, algorithm: string): Buffer {
+  #signedData({ key, algorithm }: KeyAttempt): Buffer {
     const writer = new Writer(512);
     writer.string(this.#transport.sessionId).byte(MSG.USERAUTH_REQUEST).text(this.#credentials.user).text(CONNECTION);
     return writer.text('publickey').boolean(true).text(algorithm).string(key.publicBlob).view();
@@ -173,15 +277,63 @@ export class ClientAuth {
   #sendPassword(password: string): void {
     const packet = this.#transport.packet(MSG.USERAUTH_REQUEST);
     packet.text(this.#credentials.user).text(CONNECTION).text('password').boolean(false).text(password);
+    this.#sendSecret(packet);
+    this.#requested();
+  }
+
+  /** The packet buffer is shared and lives on: the secret does not stay in it. */
+  #sendSecret(packet: Writer): void {
     this.#transport.send();
-    // The packet buffer is shared and lives on: the secret does not stay in it.
     packet.buffer.fill(0);
+  }
+
+  #sendInteractive(): void {
+    const packet = this.#transport.packet(MSG.USERAUTH_REQUEST);
+    packet.text(this.#credentials.user).text(CONNECTION).text('keyboard-interactive').text('').text('');
+    this.#transport.send();
+  }
+
+  /** INFO_REQUEST, RFC 4256 §3.2: questions go to the callback, or the password answers a single hidden one. */
+  #questions(reader: Reader): void {
+    const name = printable(reader.text().slice(0, MAX_TEXT));
+    const instruction = printable(reader.text().slice(0, MAX_TEXT));
+    reader.text();
+    const count = reader.uint32();
+    if (count > MAX_PROMPTS || ++this.#rounds > MAX_ROUNDS) {
+      throw protocolError(`expected at most ${MAX_PROMPTS} questions in ${MAX_ROUNDS} rounds`);
+    }
+    const prompts: Prompt[] = [];
+    for (let i = 0; i < count; i++)
+      prompts.push({ text: printable(reader.text().slice(0, MAX_TEXT)), echo: reader.boolean() });
+    this.#wait(this.#answers(prompts, { name, instruction }), (answers) => this.#sendAnswers(prompts, answers));
+  }
+
+  async #answers(prompts: readonly Prompt[], about: { name: string; instruction: string }): Promise<readonly string[]> {
+    if (prompts.length === 0) return [];
+    const { password, answer } = this.#credentials;
+    const single = prompts.length === 1 && !prompts[0]!.echo && this.#rounds === 1;
+    if (single && password !== undefined && !this.#passwordRefused) return [password];
+    const answers = await answer?.(prompts, about);
+    if (!answers) throw new Error(`nobody answers "${prompts[0]!.text}"`);
+    return answers;
+  }
+
+  #sendAnswers(prompts: readonly Prompt[], answers: readonly string[]): void {
+    if (answers.length !== prompts.length) {
+      throw new SshError(
+        'local',
+        `expected ${prompts.length} answers for the server's questions, got ${answers.length}`,
+      );
+    }
+    const packet = this.#transport.packet(MSG.USERAUTH_INFO_RESPONSE).uint32(answers.length);
+    for (const answer of answers) packet.text(answer);
+    this.#sendSecret(packet);
   }
 }
 
 function plan(credentials: Credentials): Attempt[] {
-  const { keys, password } = credentials;
-  const many = keys.length + (password === undefined ? 0 : 1) > 1;
+  const { keys, password, answer } = credentials;
+  const many = keys.length + (password === undefined ? 0 : 1) + (answer ? 1 : 0) > 1;
   const attempts: Attempt[] = keys.map((key) => ({
     method: 'publickey',
     key,
@@ -189,10 +341,10 @@ function plan(credentials: Credentials): Attempt[] {
     query: many,
   }));
   if (password !== undefined) attempts.push({ method: 'password', password });
+  if (password !== undefined || answer) attempts.push({ method: 'keyboard-interactive' });
   return attempts;
 }
 
-function describe(attempt: Attempt, partial: boolean): string {
-  const more = partial ? ' (accepted, more is asked)' : '';
-  return attempt.method === 'password' ? `password${more}` : `publickey ${attempt.key.fingerprint}${more}`;
+function describe(attempt: Attempt, note: string): string {
+  return attempt.method === 'publickey' ? `publickey ${attempt.key.fingerprint}${note}` : `${attempt.method}${note}`;
 }

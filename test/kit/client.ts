@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { DEFAULT_PREFERENCES, Offer, type Preferences } from '../../src/ssh/algorithms.ts';
 import { Arena } from '../../src/ssh/arena.ts';
 import { type ClientObserver, type ClientOptions, SshClient } from '../../src/ssh/client.ts';
+import type { AnswerPrompts } from '../../src/ssh/client_auth.ts';
 import { parsePrivateKey } from '../../src/ssh/private_key.ts';
 import type { SessionEnd } from '../../src/ssh/session.ts';
 import { ClientSocket, ClosingRoom } from '../../src/ssh/socket.ts';
@@ -19,6 +20,7 @@ export interface DialOptions {
   /** Private key files. */
   readonly identities?: readonly string[];
   readonly password?: string;
+  readonly answer?: AnswerPrompts;
   readonly preferences?: Partial<Preferences>;
   readonly rekeyBytes?: number;
   readonly observer?: Partial<ClientObserver>;
@@ -30,8 +32,9 @@ function clientOptions(options: DialOptions): ClientOptions {
   const room = new ClosingRoom();
   const keys = (options.identities ?? []).map((file) => parsePrivateKey(readFileSync(file), { source: file }));
   return {
-    dial: (user) => new ClientSocket({ address: options.address ?? '127.0.0.1', port: options.port }, arena, room, user),
-    credentials: { user: options.user, keys, password: options.password },
+    dial: (user) =>
+      new ClientSocket({ address: options.address ?? '127.0.0.1', port: options.port }, arena, room, user),
+    credentials: { user: options.user, keys, password: options.password, answer: options.answer },
     offer: new Offer('client', { ...DEFAULT_PREFERENCES, ...options.preferences }),
     arena,
     session: options.session ?? true,

@@ -173,21 +173,24 @@ export async function startSshd(config: readonly string[] = []): Promise<RealSer
   const start = await prepare();
   const { dir, port, identity, hostKey } = start;
   const authorized = join(dir, 'authorized_keys');
-  writeFileSync(authorized, readFileSync(`${identity}.pub`), { mode: 0o600 });
+  writeFileSync(authorized, readFileSync(`${identity}.pub`), { mode: 0o644 });
   if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
+  // sshd reads authorized keys as the user who logs in.
+  chmodSync(dir, 0o755);
   const file = join(dir, 'sshd_config');
   const lines = [
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${hostKey}`,
     `AuthorizedKeysFile ${authorized}`,
+    // The first line of a keyword counts, so a test's own stand before the usual ones.
+    ...config,
     'StrictModes no',
     'PidFile none',
     'UsePAM no',
     'PermitRootLogin yes',
     // bash reads ~/.bashrc under sshd: the tests must not depend on what the machine's own one does.
     `SetEnv HOME=${dir}`,
-    ...config,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
   return launch('/usr/sbin/sshd', ['-D', '-e', '-f', file], start);

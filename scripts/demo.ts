@@ -15,6 +15,8 @@ const CLI = join(import.meta.dirname, '../dist/cli/main.js');
 const COMMAND = 'cat /etc/debian_version';
 /** Of hosts that misbehave, over all kinds of fault. */
 const FAULTY_PERCENT = 1;
+/** All but one: hosts that stop after their identification end at the handshake's deadline of 15 s, a long wait here. */
+const FAULTS = FAULT_NAMES.filter((name) => name !== 'silent-identification');
 
 interface Fleet {
   readonly child: ChildProcess;
@@ -23,8 +25,8 @@ interface Fleet {
 
 /** Starts the fleet; it ends when its stdin does, which is when this process ends, however it ends. */
 async function startFleet(dir: string, hosts: number): Promise<Fleet> {
-  const share = (FAULTY_PERCENT / FAULT_NAMES.length).toFixed(4);
-  const faults = FAULT_NAMES.flatMap((name) => ['--fault', `${name}=${share}%`]);
+  const share = (FAULTY_PERCENT / FAULTS.length).toFixed(4);
+  const faults = FAULTS.flatMap((name) => ['--fault', `${name}=${share}%`]);
   const files = ['--known-hosts', join(dir, 'known_hosts'), '--hostfile', join(dir, 'hosts')];
   const args = [CLI, 'simulate', String(hosts), '--until-stdin-ends', ...files, ...faults];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -51,7 +53,7 @@ async function runClient(
   writeFileSync(preload, meter);
   const options = ['-w', `^${join(dir, 'hosts')}`, '-l', 'demo', '-p', port, '--identity', identity];
   const more = ['--known-hosts', join(dir, 'known_hosts'), '--yes', '-b', '-t', '5s', '--max-output', '60'];
-  console.log(`$ myriad ${[...options.slice(0, 6), ...more.slice(2)].join(' ')} -- ${COMMAND}\n`);
+  console.log(`$ myriad ${[...options, ...more].join(' ').replaceAll(`${dir}/`, '')} -- ${COMMAND}\n`);
   const started = performance.now();
   const args = ['--require', preload, CLI, 'run', ...options, ...more, '--', COMMAND];
   const child = spawn(process.execPath, args, { stdio: 'inherit' });

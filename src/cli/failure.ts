@@ -1,4 +1,5 @@
 /** Where errors become messages and exit codes: the only place. */
+import { escapeText } from '../output/escape.ts';
 
 /** Codes of MyriadError that are not the caller's doing. */
 const OURS: ReadonlySet<string> = new Set(['internal', 'closed']);
@@ -9,9 +10,21 @@ export function failure(error: unknown): number {
   const known =
     (error as Error | undefined)?.name === 'MyriadError' || (error as Error | undefined)?.name === 'HostSetError';
   if (known && code !== undefined && !OURS.has(code)) {
-    process.stderr.write(`myriad: ${message}\n`);
+    process.stderr.write(`myriad: ${escapeText(message ?? code)}\n`);
     return code === 'aborted' ? 130 : 2;
   }
   process.stderr.write(`myriad: internal error: ${known ? message : (stack ?? String(error))}\n`);
   return 1;
+}
+
+/**
+ * Where the reader of stdout or stderr went away (`| head`) nothing is wrong. Where they cannot be written to (a full
+ * disk) output is lost: the exit code is then 1 instead of 0.
+ */
+export function watchStreams(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') process.exitCode ||= 1;
+    });
+  }
 }

@@ -31,6 +31,10 @@ export class Interrupts {
     process.on('SIGHUP', this.#onTerminate);
   }
 
+  get paused(): boolean {
+    return this.#mode === 'paused';
+  }
+
   /** Gives signals and terminal back. */
   release(): void {
     process.off('SIGINT', this.#onInterrupt);
@@ -44,16 +48,17 @@ export class Interrupts {
       this.#cooked();
       process.exit(130);
     }
-    if (this.#mode === 'paused' || !process.stdin.isTTY) {
+    if (this.#mode === 'paused' || !process.stdin.isTTY || process.stdin.readableEnded) {
       this.#stop();
       return;
     }
     this.#mode = 'paused';
     this.#target.pause();
-    this.#say(`${this.#target.status()}\npaused: no new command starts; c continues, ^C ends what is running\n`);
     process.stdin.setRawMode(true);
     this.#raw = true;
-    process.stdin.on('data', this.#onKey);
+    this.#say(`${this.#target.status()}\npaused: no new command starts; c continues, ^C ends what is running\n`);
+    // Whoever asked a question before has left it paused: it flows again only when it is told to.
+    process.stdin.on('data', this.#onKey).resume();
   }
 
   #key(chunk: Buffer): void {

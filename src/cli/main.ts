@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command: finds the verb and loads it. Nothing else is imported before, so that --version and help start fast. */
-import { failure } from './failure.ts';
+import { failure, watchStreams } from './failure.ts';
 import { VERBS } from './verbs.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -10,19 +10,31 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${version()}\n`);
     return 0;
   }
-  if (first === '' || first === 'help' || first === '--help' || first === '-h') {
+  if (first === '') {
     const { overview } = await import('./overview.ts');
-    process.stdout.write(overview());
-    return first === '' ? 2 : 0;
+    process.stderr.write(overview());
+    return 2;
   }
+  if (first === 'help' || first === '--help' || first === '-h') return help(rest[0]);
   // A verb counts only as the very first word; without one it is `run`, as pdsh and clush users write it.
   const verb = VERBS.find((candidate) => candidate.name === first);
   const load = verb ?? VERBS[0]!;
   return (await load.load())(verb ? rest : argv);
 }
 
+/** `myriad help` and `myriad help VERB`. */
+async function help(name: string | undefined): Promise<number> {
+  const verb = VERBS.find((candidate) => candidate.name === name);
+  if (verb) return (await verb.load())(['--help']);
+  const { overview } = await import('./overview.ts');
+  process.stdout.write(overview());
+  return 0;
+}
+
+watchStreams();
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exitCode = code === 0 ? (process.exitCode ?? 0) : code;
 } catch (error) {
   process.exitCode = failure(error);
 }

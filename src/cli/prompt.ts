@@ -1,52 +1,70 @@
-/** Questions on the terminal, asked on /dev/tty's side: stdin where it is a terminal, answers never echoed for secrets. */
+/** Questions on the terminal: asked on stderr, answered on stdin; answers that are secrets are never echoed. */
 import { createInterface } from 'node:readline';
+import { StringDecoder } from 'node:string_decoder';
 import { MyriadError } from '../index.ts';
 
-/** Reads one line without showing it. Throws `usage` where there is no terminal to ask on. */
-export async function askSecret(question: string, instead: string): Promise<string> {
+/** Reads one line without showing it. Throws `usage` with `refusal` where there is no terminal to ask on. */
+export async function askSecret(question: string, refusal: string): Promise<string> {
   const { stdin, stderr } = process;
-  if (!stdin.isTTY) throw new MyriadError('usage', `${question.replace(/: $/, '')}: no terminal to ask on; ${instead}`);
-  stderr.write(question);
+  if (!stdin.isTTY || stdin.readableEnded) throw new MyriadError('usage', refusal);
+  // First no echo, then the question: nobody may answer in between.
   stdin.setRawMode(true);
+  stderr.write(question);
   try {
     return await readSecret();
   } finally {
     stdin.setRawMode(false);
-    stdin.pause();
     stderr.write('\n');
   }
 }
 
 function readSecret(): Promise<string> {
   const { stdin } = process;
+  const decoder = new StringDecoder('utf8');
   let secret = '';
   return new Promise((resolve, reject) => {
+    const finish = (rest: string, settle: () => void) => {
+      stdin.off('data', onData).off('end', onEnd).pause();
+      // Typed or pasted ahead: it answers the next question. Were it not paused, it would flow to nobody.
+      if (rest !== '') stdin.unshift(Buffer.from(rest));
+      settle();
+    };
+    const interrupted = () => reject(new MyriadError('aborted', 'interrupted'));
+    const onEnd = () => finish('', interrupted);
     const onData = (chunk: Buffer) => {
-      for (const character of chunk.toString('utf8')) {
-        if (character === '\r' || character === '\n' || character === '\x04') {
-          stdin.off('data', onData);
-          resolve(secret);
-          return;
-        }
-        if (character === '\x03') {
-          stdin.off('data', onData);
-          reject(new MyriadError('aborted', 'interrupted'));
-          return;
-        }
-        secret = character === '\x7f' || character === '\b' ? secret.slice(0, -1) : secret + character;
+      const text = [...decoder.write(chunk)];
+      for (const [at, character] of text.entries()) {
+        const rest = () => text.slice(at + 1).join('');
+        if (character === '\r' || character === '\n' || character === '\x04')
+          return finish(rest(), () => resolve(secret));
+        if (character === '\x03') return finish('', interrupted);
+        secret = character === '\x7f' || character === '\b' ? withoutLast(secret) : secret + character;
       }
     };
-    stdin.on('data', onData);
+    // An earlier question has left it paused: it flows again only when it is told to.
+    stdin.on('data', onData).on('end', onEnd).resume();
   });
 }
 
-/** Asks for yes or no. */
+function withoutLast(text: string): string {
+  return [...text].slice(0, -1).join('');
+}
+
+/** Asks for yes or no. Throws `aborted` at ^C. */
 export async function confirm(question: string): Promise<boolean> {
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await new Promise<string>((resolve) => {
-      reader.once('close', () => resolve(''));
-      reader.question(`${question} [y/N] `, resolve);
+    const answer = await new Promise<string>((resolve, reject) => {
+      const unanswered = (settle: () => void) => {
+        process.stderr.write('\n');
+        settle();
+      };
+      reader.once('SIGINT', () => unanswered(() => reject(new MyriadError('aborted', 'interrupted'))));
+      reader.once('close', () => unanswered(() => resolve('')));
+      reader.question(`${question} [y/N] `, (text) => {
+        reader.removeAllListeners('close');
+        resolve(text);
+      });
     });
     return /^y(es)?$/i.test(answer.trim());
   } finally {

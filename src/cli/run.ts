@@ -9,10 +9,13 @@ import {
   type RunOptions,
   type Summary,
 } from '../index.ts';
+import { escapeText } from '../output/escape.ts';
 import { exitCode } from '../output/exit_code.ts';
-import { formatCount, formatDuration } from '../output/format.ts';
+import { formatCount, formatDuration, formatNumberOf } from '../output/format.ts';
 import { progressLine } from '../output/progress.ts';
-import { guard } from './guard.ts';
+import { Writer } from '../output/writer.ts';
+import { blame } from './blame.ts';
+import { checkExpected, guard } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
 import { askSecret } from './prompt.ts';
 import { parseRun, type RunFlags } from './run_options.ts';
@@ -22,20 +25,30 @@ import { readHosts } from './targets.ts';
 export async function run(argv: readonly string[]): Promise<number> {
   const { flags, words, helped } = parseRun(argv);
   if (helped) return 0;
+  try {
+    return await perform(flags, words);
+  } catch (error) {
+    throw blame(error, flags);
+  }
+}
+
+async function perform(flags: RunFlags, words: readonly string[]): Promise<number> {
   const selection = readHosts(flags);
   if (flags.listHosts) return listHosts(fleet(selection));
-  if (words.length === 0) throw new MyriadError('usage', 'no command was given: add it after the options');
+  if (words.join('').trim() === '' || words[0] === '') {
+    throw new MyriadError('usage', 'no command was given: add it after the options');
+  }
   await using hosts = fleet(await fleetOptions(flags, selection));
+  const started = start(hosts, flags, words);
+  if (flags.dryRun) return dryRun(hosts, started, flags);
+  if (!flags.local) await hosts.prepare();
+  await guard(hosts.count, started.title, {
+    expect: flags.expect,
+    yes: flags.yes ?? false,
+    terminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
+  });
   const output = openOutput(flags);
   try {
-    const started = start(hosts, flags, words);
-    if (flags.dryRun) return dryRun(hosts, started, flags);
-    if (!flags.local) await hosts.prepare();
-    await guard(hosts.count, started.title, {
-      expect: flags.expect,
-      yes: flags.yes ?? false,
-      terminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
-    });
     const summary = await follow(started, output);
     output.summary(summary, started, hosts.verifiesHostKeys);
     return exitCode(summary, { largestStatus: flags.largestStatus ?? false });
@@ -54,11 +67,11 @@ async function follow(started: Run, output: Output): Promise<Summary> {
         started.unpause();
         started.cancel();
       },
-      status: () => progressLine(started.status(), 0),
+      status: () => progressLine({ ...started.status(), paused: true }, 0),
     },
     (text) => output.say(text),
   );
-  output.attach(started);
+  output.attach(started, () => interrupts.paused);
   try {
     for await (const batch of started.batches()) await output.results(batch);
     return await started.summary();
@@ -80,10 +93,13 @@ function start(hosts: Fleet, flags: RunFlags, words: readonly string[]): Run {
   return hosts.run(words.join(' '), { ...options, template: flags.repeat !== undefined });
 }
 
+const NO_TERMINAL = 'there is no terminal to ask on; run it on one';
+
 async function fleetOptions(flags: RunFlags, selection: FleetOptions): Promise<FleetOptions> {
-  const password = flags.askPassword
-    ? await askSecret('Password: ', 'run it on a terminal, or log in with a key')
-    : undefined;
+  const password =
+    flags.askPassword && !flags.dryRun
+      ? await askSecret('Password: ', `--ask-password (-k): ${NO_TERMINAL}, or log in with a key`)
+      : undefined;
   const deadlines = defined({
     connectMs: flags.connectTimeout,
     commandMs: flags.commandTimeout,
@@ -95,7 +111,8 @@ async function fleetOptions(flags: RunFlags, selection: FleetOptions): Promise<F
     user: flags.user,
     port: flags.port,
     identity: flags.identity,
-    passphrase: (file: string) => askSecret(`Passphrase for ${file}: `, 'give a key without a passphrase'),
+    passphrase: (file: string) =>
+      askSecret(`Passphrase for ${file}: `, `--identity "${file}" is encrypted: ${NO_TERMINAL}, or give another key`),
     password,
     hostKeys: flags.hostKeys,
     knownHosts: flags.knownHosts,
@@ -111,8 +128,14 @@ function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], 
   return Object.fromEntries(set) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
 
-function listHosts(hosts: Fleet): number {
-  for (const host of hosts.hosts()) process.stdout.write(`${host.label}\n`);
+async function listHosts(hosts: Fleet): Promise<number> {
+  const stdout = new Writer(process.stdout);
+  for (const host of hosts.hosts()) {
+    stdout.write(`${host.label}\n`);
+    if (stdout.full) await stdout.drained();
+    if (stdout.closed) break;
+  }
+  await stdout.end();
   return 0;
 }
 
@@ -120,9 +143,10 @@ function listHosts(hosts: Fleet): number {
 const DRY_HOSTS = 20;
 
 function dryRun(hosts: Fleet, started: Run, flags: RunFlags): number {
+  checkExpected(hosts.count, flags.expect);
   const { user, port } = hosts.defaults;
   const lines = [
-    `would run on ${formatCount(hosts.count)} hosts, ${formatCount(started.planned)} tasks: ${started.title}`,
+    `would run on ${formatNumberOf(hosts.count, 'host')}, ${formatNumberOf(started.planned, 'task')}: ${escapeText(started.title)}`,
   ];
   if (!flags.local)
     lines.push(`as ${user} on port ${port}, where a host does not say otherwise; host keys: ${flags.hostKeys}`);

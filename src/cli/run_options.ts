@@ -1,5 +1,5 @@
 /** The options of `myriad run`: what the words on the command line come to. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { MyriadError } from '../index.ts';
 import {
   append,
@@ -9,10 +9,12 @@ import {
   durationOrNone,
   type Expected,
   expected,
+  name,
   size,
   statuses,
   word,
 } from './values.ts';
+import { HELP_WIDTH, parseWords } from './words.ts';
 
 export interface RunFlags {
   readonly hosts?: string[];
@@ -68,12 +70,16 @@ const EXAMPLES = `
 Examples:
   myriad -w 'web[1-100]' uptime
   myriad -w 'web[1-100]' -x web7 -b -- 'uname -r; uptime'
-  myriad -w ^hosts.txt -l deploy -f 64 -u 30s --output ndjson -- systemctl is-active nginx
+  myriad -w ^hosts.txt -l deploy -f 64 -u 30s -- systemctl is-active nginx
   myriad run -w db1 --repeat 200 -- 'echo hello world {i}'
   myriad run --local -w '10.0.0.[1-254]' -- ping -c 1 -W 1 {host}
 
-Exit codes: 0 all ok, 2 usage, 3 cut off by a deadline, 4 some host not reached, 5 some command
-failed, 6 stopped early, 7 some result lost, 130 interrupted, 1 internal.
+A TIME is 500ms, 10s, 5m or 1h; none is no limit, but for -t. With --repeat or
+--local the command may hold {host} {name} {user} {port} {rank} {count} {i}.
+
+Exit codes: 0 all ok, 2 usage, 3 cut off by a deadline, 4 some host not reached,
+5 some command failed, 6 stopped early, 7 some result lost, 130 interrupted,
+1 internal. Where several apply: 130, 1, 2, 6, 7, 4, 3, 5.
 `;
 
 function build(): Command {
@@ -82,26 +88,33 @@ function build(): Command {
     .description('Run a command on every host, and account for every one of them.')
     .argument('[command...]')
     .passThroughOptions()
-    .configureHelp({ helpWidth: 96 })
+    .configureHelp({ helpWidth: HELP_WIDTH })
     .addHelpText('after', EXAMPLES)
     .helpOption('-h, --help', 'this help');
   addTargets(command);
   addConnection(command);
+  addLimits(command);
   addExecution(command);
   addOutput(command);
   return command;
 }
 
+/** An option that takes one of a few words, the first of which is its default. */
+function choice(flags: string, what: string, words: readonly [string, ...string[]]): Option {
+  const name = /--[a-z-]+/.exec(flags)![0];
+  return new Option(flags, what).argParser(word(name, words)).default(words[0], words[0]);
+}
+
 function addTargets(command: Command): void {
   command
     .optionsGroup('Targets:')
-    .option('-w, --hosts <set>', 'hosts: web[1-9], 10.0.0.0/24, user@name:port; ^FILE, - for stdin', append)
+    .option('-w, --hosts <set>', 'web[1-9], 10.0.0.0/24, user@name:port; ^FILE is a file, - is stdin', append)
     .addOption(new Option('-H, --pssh <set>', 'as -w').argParser(append).hideHelp())
-    .option('-x, --exclude <set>', 'hosts to leave out; one that matches nothing is an error', append)
+    .option('-x, --exclude <set>', 'hosts to leave out; matching none is an error', append)
     .option('--hostfile <file>', 'a file with one host set a line', append)
-    .option('--repeat <n>', 'tasks per host; {i} in the command counts them from 1', count('--repeat', 1))
-    .option('--expect <n>', 'refuse to run unless the selection has N, N+-P% or A..B hosts', expected('--expect'))
-    .option('--yes', 'do not ask, whatever the number of hosts')
+    .option('--repeat <n>', 'tasks per host; {i} counts them from 1', count('--repeat', 1))
+    .option('--expect <n>', 'refuse unless there are N, N+-P% or A..B hosts', expected('--expect'))
+    .option('--yes', 'do not ask, however many hosts there are')
     .option('--list-hosts', 'print the hosts and do nothing')
     .option('--dry-run', 'say what would be done, and connect nowhere');
 }
@@ -109,79 +122,74 @@ function addTargets(command: Command): void {
 function addConnection(command: Command): void {
   command
     .optionsGroup('Connection:')
-    .option('-l, --user <name>', 'login name (default: yours)')
-    .option('-p, --port <port>', 'port (default: 22)', count('--port', 1, 65_535))
-    .option('--identity <file>', 'private key file; may stand several times', append)
+    .option('-l, --user <name>', 'login name (default: yours)', name('--user (-l)'))
+    .option('-p, --port <port>', 'port (default: 22)', count('--port (-p)', 1, 65_535))
+    .option('--identity <file>', 'private key; may stand several times', append)
     .option('-k, --ask-password', 'ask for a password')
     .addOption(
-      new Option('--host-keys <policy>', 'strict, accept-new or off')
-        .argParser(word('--host-keys', ['strict', 'accept-new', 'off']))
-        .default('strict'),
+      choice(
+        '--host-keys <policy>',
+        'which to take: strict (known ones), accept-new (also hosts not known yet), off (any)',
+        ['strict', 'accept-new', 'off'],
+      ),
     )
     .option('--known-hosts <file>', 'known_hosts file; may stand several times', append)
-    .option('-f, --fanout <n>', 'tasks in progress at once, or auto', countOrAuto('--fanout'), 'auto')
+    .option('--retries <n>', 'tries after the first, while nothing has begun (default: 3)', count('--retries', 0));
+}
+
+function addLimits(command: Command): void {
+  command
+    .optionsGroup('How many, how long:')
+    .addOption(
+      new Option('-f, --fanout <n>', 'tasks in progress at once')
+        .argParser(countOrAuto('--fanout (-f)'))
+        .default('auto', 'auto'),
+    )
+    .addOption(new Option('--threads <n>', '1 or auto').argParser(parseThreads).default('auto', 'auto'))
     .option(
       '-t, --connect-timeout <time>',
       'until the server says who it is (default: 10s)',
-      duration('--connect-timeout'),
+      duration('--connect-timeout (-t)'),
     )
-    .option('-u, --command-timeout <time>', 'for the command (default: none)', durationOrNone('--command-timeout'))
-    .option('--idle <time>', 'without any output (default: none)', durationOrNone('--idle'))
-    .option('--deadline <time>', 'for the whole run (default: none)', durationOrNone('--deadline'))
-    .option('--retries <n>', 'tries after the first, while nothing has begun (default: 3)', count('--retries', 0))
-    .addOption(new Option('--threads <n>', 'threads, 1 or auto').argParser(parseThreads).default('auto'));
+    .option('-u, --command-timeout <time>', 'of a command (default: none)', durationOrNone('--command-timeout (-u)'))
+    .option('--idle <time>', 'of a command, without output (default: none)', durationOrNone('--idle'))
+    .option('--deadline <time>', 'of the whole run (default: none)', durationOrNone('--deadline'))
+    .option(
+      '--linger <time>',
+      'for output that stays open after the command has ended (default: 2s)',
+      durationOrNone('--linger'),
+    );
 }
 
 function addExecution(command: Command): void {
   command
     .optionsGroup('Execution:')
-    .option('--local', 'run PROGRAM ARGS here, once per host, without a shell; {host} {name} {port} {i} … are replaced')
+    .option('--local', 'run PROGRAM ARGUMENTS here, once per host, without a shell and without SSH')
     .option(
       '--ok-status <list>',
-      'exit statuses that are ok, such as 0,1; none: a missing one is (default: 0)',
+      'exit statuses that are ok, as 0,1; none is an end without status (default: 0)',
       statuses('--ok-status'),
-    )
-    .option(
-      '--linger <time>',
-      'wait for output that stays open after the status (default: 2s)',
-      durationOrNone('--linger'),
     );
 }
 
 function addOutput(command: Command): void {
   command
     .optionsGroup('Output:')
-    .option('-b, --gather-same', 'fold identical stdout, and name its hosts as a set')
-    .option('-B, --gather-both', 'fold stdout and stderr')
+    .option('-b, --gather-same', 'identical stdout once, under its hosts')
+    .option('-B, --gather-both', 'as -b, stderr too')
     .option('-N, --no-label', 'no "host: " before each line')
     .addOption(
-      new Option('--gather <mode>', 'collect, stream (live) or discard')
-        .argParser(word('--gather', ['collect', 'stream', 'discard']))
-        .default('collect'),
+      choice('--gather <mode>', 'collect, stream (lines as they come), discard', ['collect', 'stream', 'discard']),
     )
-    .addOption(
-      new Option('--order <order>', 'done: as tasks end; input: in the order of the hosts')
-        .argParser(word('--order', ['input', 'done']))
-        .default('done'),
-    )
-    .addOption(
-      new Option('--output <form>', 'text or ndjson').argParser(word('--output', ['text', 'ndjson'])).default('text'),
-    )
-    .option('--max-output <size>', 'bytes kept per host (default: 1MiB)', size('--max-output'))
-    .option('--raw', 'let control sequences of hosts through to the terminal')
-    .option('-q, --quiet', 'outputs only: no failure lines, no summary')
-    .option('-v, --verbose', 'say more: limits, and a line for each host that ended')
-    .option('-S, --largest-status', 'exit with the largest remote status, 255 if a host was not reached')
-    .addOption(
-      new Option('--progress <when>', 'auto, always or never')
-        .argParser(word('--progress', ['auto', 'always', 'never']))
-        .default('auto'),
-    )
-    .addOption(
-      new Option('--color <when>', 'auto, always or never')
-        .argParser(word('--color', ['auto', 'always', 'never']))
-        .default('auto'),
-    );
+    .addOption(choice('--order <order>', 'done (as hosts end), input (as written)', ['done', 'input']))
+    .addOption(choice('--output <form>', 'text, ndjson (one event a line)', ['text', 'ndjson']))
+    .option('--max-output <size>', 'kept of each host (default: 1MiB)', size('--max-output'))
+    .option('--raw', 'control sequences of hosts reach the terminal')
+    .option('-q, --quiet', 'outputs only: no failures, no summary')
+    .option('-v, --verbose', 'a line for each host that ended')
+    .option('-S, --largest-status', 'exit with the largest remote status, 255 where a host was not reached')
+    .addOption(choice('--progress <when>', 'auto, always, never', ['auto', 'always', 'never']))
+    .addOption(choice('--color <when>', 'auto, always, never', ['auto', 'always', 'never']));
 }
 
 function parseThreads(value: string): 1 | 'auto' {
@@ -193,18 +201,27 @@ function parseThreads(value: string): 1 | 'auto' {
 /** Throws `usage`, one sentence, with the nearest name for a misspelt option. */
 export function parseRun(argv: readonly string[]): ParsedRun {
   const command = build();
-  command.exitOverride().configureOutput({ writeErr() {} });
-  try {
-    command.parse([...argv], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.code === 'commander.helpDisplayed') return { flags: command.opts(), words: [], helped: true };
-    throw new MyriadError('usage', oneSentence(error.message), { cause: error });
-  }
-  return { flags: command.opts(), words: command.args, helped: false };
+  if (!parseWords(command, argv)) return { flags: command.opts(), words: [], helped: true };
+  const flags = command.opts<RunFlags>();
+  refuseContradictions(flags);
+  return { flags, words: command.args, helped: false };
 }
 
-/** Commander's words on one line: `unknown option '--fanot' (Did you mean --fanout?)`. */
-function oneSentence(message: string): string {
-  return message.replace(/^error: /, '').replaceAll('\n', ' ');
+/** Options that would lose output, or ask for a secret, in silence. */
+function refuseContradictions(flags: RunFlags): void {
+  const folds = flags.gatherBoth ? '--gather-both (-B)' : '--gather-same (-b)';
+  if (flags.gatherSame || flags.gatherBoth) {
+    if (flags.gather !== 'collect') {
+      throw new MyriadError(
+        'usage',
+        `${folds}: only collected output can be folded; leave out --gather ${flags.gather}`,
+      );
+    }
+    if (flags.output !== 'text') {
+      throw new MyriadError('usage', `${folds}: only text can be folded; leave out --output ${flags.output}`);
+    }
+  }
+  if (flags.local && flags.askPassword) {
+    throw new MyriadError('usage', '--ask-password (-k): nothing logs in with --local; leave out one of them');
+  }
 }

@@ -11,7 +11,7 @@ import type { RunFlags } from './run_options.ts';
 
 export interface Output {
   /** Listens to a run, and shows its progress. */
-  attach(run: Run): void;
+  attach(run: Run, isPaused: () => boolean): void;
   /** Takes a batch; resolves when there is room for more. */
   results(batch: readonly TaskResult[]): Promise<void>;
   detach(): void;
@@ -51,15 +51,15 @@ class RunOutput implements Output {
     });
   }
 
-  attach(run: Run): void {
+  attach(run: Run, isPaused: () => boolean): void {
     const flags = this.#flags;
     run.throttle(this.#stdout);
     this.#progress = new Progress({
       mode: progressMode(flags.progress, { isTTY: process.stderr.isTTY === true, ci: Boolean(process.env.CI) }),
       sink: this.#stderr,
       clock: CLOCK,
-      status: () => run.status(),
-      columns: () => process.stderr.columns ?? 80,
+      status: () => ({ ...run.status(), paused: isPaused() }),
+      columns,
     });
     const sinks = { stdout: this.#progress.wrap(this.#stdout), stderr: this.#progress.wrap(this.#stderr) };
     const names = { label: (index: number) => run.label(index), fold: foldHosts };
@@ -102,10 +102,10 @@ class RunOutput implements Output {
 
   summary(summary: Summary, run: Run, hostKeysVerified: boolean): void {
     if (this.#flags.quiet) return;
-    const columns = process.stderr.isTTY ? { columns: process.stderr.columns } : {};
+    const width = process.stderr.isTTY ? { columns: columns() } : {};
     const label = (index: number) => run.label(index);
     const verified = hostKeysVerified || this.#flags.local === true;
-    this.#stderr.write(renderSummary(summary, { label, fold: foldHosts, hostKeysVerified: verified, ...columns }));
+    this.#stderr.write(renderSummary(summary, { label, fold: foldHosts, hostKeysVerified: verified, ...width }));
   }
 
   say(text: string): void {
@@ -118,6 +118,11 @@ class RunOutput implements Output {
     await this.#stdout.end();
     await this.#stderr.end();
   }
+}
+
+/** A terminal that does not know its size says 0. */
+function columns(): number {
+  return process.stderr.columns || 80;
 }
 
 /** NO_COLOR (any value) turns colour off where it is `auto`. */

@@ -77,6 +77,11 @@ export function statuses(option: string): (value: string) => (number | 'none')[]
     });
 }
 
+/** A login name: anything but nothing. */
+export function name(option: string): (value: string) => string {
+  return (value) => (value.trim() === '' ? refuse(option, value, 'a name') : value);
+}
+
 /** For options that may stand several times. */
 export function append(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

@@ -22,6 +22,8 @@ export interface ProgressStatus {
   readonly running: number;
   /** What holds the run back now, in words; empty where nothing does. */
   readonly limitedBy: string;
+  /** Nothing new starts until someone says so: there is no rate, and no time left. @default false */
+  readonly paused?: boolean;
 }
 
 /** `redraw`: in place, on a terminal · `lines`: a line now and then · `off`. */
@@ -156,14 +158,15 @@ export function progressLine(status: ProgressStatus, perSecond: number): string 
     const count = status.outcomes[kind] ?? 0;
     if (count > 0 && kind !== 'ok' && kind !== 'skipped') parts.push(`${formatCount(count)} ${kind}`);
   }
-  parts.push(formatRate(perSecond));
-  if (perSecond > 0 && ended < status.planned) {
+  if (status.paused) parts.push('paused');
+  else parts.push(formatRate(perSecond));
+  if (!status.paused && perSecond > 0 && ended < status.planned) {
     parts.push(`${formatDuration(((status.planned - ended) / perSecond) * 1000)} left`);
   }
   for (const phase of ['connecting', 'handshaking', 'running'] as const) {
     if (status[phase] > 0) parts.push(`${formatCount(status[phase])} ${phase}`);
   }
-  if (status.limitedBy !== '') parts.push(`limited by: ${escapeText(status.limitedBy)}`);
+  if (status.limitedBy !== '' && !status.paused) parts.push(`limited by: ${escapeText(status.limitedBy)}`);
   return parts.join(', ');
 }
 

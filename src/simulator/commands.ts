@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { ServerCommand, ServerSession } from '../ssh/server_session.ts';
-import { KILL_COMMAND } from '../transport/native/kill.ts';
+import { KILL_COMMAND } from '../transport/kill.ts';
 
 /** The host that a command runs on. */
 export interface SimulatedHost {

@@ -1,0 +1,28 @@
+/** What all verbs share of the command line: how words are parsed, and how a mistake in them is said. */
+import { type Command, CommanderError } from 'commander';
+import { MyriadError } from '../index.ts';
+
+/** Columns of help: what the smallest usual terminal shows. */
+export const HELP_WIDTH = 80;
+
+/** Parses the words after a verb; false where help was printed. Throws `usage`, one sentence. */
+export function parseWords(command: Command, argv: readonly string[]): boolean {
+  command.exitOverride().configureOutput({ writeErr() {} });
+  try {
+    command.parse([...argv], { from: 'user' });
+    return true;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.helpDisplayed') return false;
+    throw new MyriadError('usage', oneSentence(error.message), { cause: error });
+  }
+}
+
+/** Commander's words as one sentence on one line: `unknown option '--fanot' (Did you mean --fanout?)`. */
+function oneSentence(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace('. Expected', '; expected')
+    .replace(/\.$/, '');
+}

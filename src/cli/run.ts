@@ -95,6 +95,14 @@ function start(hosts: Fleet, flags: RunFlags, words: readonly string[]): Run {
 
 const NO_TERMINAL = 'there is no terminal to ask on; run it on one';
 
+/** `-4` and `-6` exclude each other. */
+function familyOf(flags: RunFlags): 4 | 6 | undefined {
+  if (flags.ipv4Only && flags.ipv6Only)
+    throw new MyriadError('usage', '--ipv4-only (-4) and --ipv6-only (-6): give one of them');
+  if (flags.ipv4Only) return 4;
+  return flags.ipv6Only ? 6 : undefined;
+}
+
 async function fleetOptions(flags: RunFlags, selection: FleetOptions): Promise<FleetOptions> {
   const password =
     flags.askPassword && !flags.dryRun
@@ -111,6 +119,9 @@ async function fleetOptions(flags: RunFlags, selection: FleetOptions): Promise<F
     user: flags.user,
     port: flags.port,
     identity: flags.identity,
+    jump: flags.jump,
+    family: familyOf(flags),
+    resolver: flags.resolver,
     passphrase: (file: string) =>
       askSecret(`Passphrase for ${file}: `, `--identity "${file}" is encrypted: ${NO_TERMINAL}, or give another key`),
     password,

@@ -24,6 +24,10 @@ export interface RunFlags {
   readonly user?: string;
   readonly port?: number;
   readonly identity?: string[];
+  readonly jump?: string;
+  readonly ipv4Only?: boolean;
+  readonly ipv6Only?: boolean;
+  readonly resolver: 'dns' | 'system';
   readonly askPassword?: boolean;
   readonly hostKeys: 'strict' | 'accept-new' | 'off';
   readonly knownHosts?: string[];
@@ -124,6 +128,14 @@ function addConnection(command: Command): void {
     .optionsGroup('Connection:')
     .option('-l, --user <name>', 'login name (default: yours)', name('--user (-l)'))
     .option('-p, --port <port>', 'port (default: 22)', count('--port (-p)', 1, 65_535))
+    .option('-J, --jump <hosts>', 'jump hosts, [user@]host[:port], the nearest first, with commas')
+    .option('-4, --ipv4-only', 'IPv4 addresses only')
+    .option('-6, --ipv6-only', 'IPv6 addresses only')
+    .addOption(
+      new Option('--resolver <how>', 'names by dns (own queries) or system (nsswitch)')
+        .argParser(word('--resolver', ['dns', 'system']))
+        .default('dns'),
+    )
     .option('--identity <file>', 'private key; may stand several times', append)
     .option('-k, --ask-password', 'ask for a password')
     .addOption(

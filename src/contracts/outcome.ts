@@ -23,7 +23,8 @@ export type UnreachableCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local
 /** What a server declined. */
 export type RefusedWhat = 'algorithm' | 'service' | 'session' | 'exec' | 'subsystem' | 'forwarding';
 
-export type HostKeyCause = 'unknown' | 'changed' | 'revoked';
+/** `certificate`: signed by an authority that is known for the host, and still not good for it; `advice` says why. */
+export type HostKeyCause = 'unknown' | 'changed' | 'revoked' | 'certificate';
 
 export type LostCause = 'peer-closed' | 'reset' | 'crash';
 
@@ -224,7 +225,7 @@ export function outcomeMessage(outcome: Outcome): string {
     case 'auth-failed':
       return `authentication failed; tried ${outcome.tried.join(', ') || 'nothing'}; the server takes ${outcome.allowed.join(', ') || 'no method'}`;
     case 'host-key':
-      return `host key ${outcome.cause} (${outcome.keyType} ${outcome.fingerprint}); ${outcome.advice}`;
+      return `host ${outcome.cause === 'certificate' ? 'certificate refused' : `key ${outcome.cause}`} (${outcome.keyType} ${outcome.fingerprint}); ${outcome.advice}`;
     case 'cancelled':
       return `stopped by the user${fateText(outcome.remote)}`;
     case 'skipped':

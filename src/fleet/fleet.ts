@@ -99,6 +99,8 @@ export class Fleet implements AsyncDisposable {
         clock: systemClock,
         random: Math.random,
         jump: this.#jump,
+        family: this.#options.family ?? 'any',
+        resolver: this.#options.resolver ?? 'dns',
       }),
     );
   }

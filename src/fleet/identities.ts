@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { MyriadError } from '../contracts/errors.ts';
+import { validityProblem } from '../ssh/certificate.ts';
+import { loadCertificate } from '../ssh/certificate_user.ts';
 import { parsePrivateKey, type UserKey } from '../ssh/private_key.ts';
 import type { FleetOptions } from './options.ts';
 
@@ -14,7 +16,10 @@ export async function loadIdentities(options: FleetOptions): Promise<UserKey[]> 
   if (options.identity !== undefined) {
     const files = typeof options.identity === 'string' ? [options.identity] : options.identity;
     const keys: UserKey[] = [];
-    for (const file of files) keys.push(await loadKey(expandHome(file), options.passphrase));
+    for (const file of files) {
+      const path = expandHome(file);
+      keys.push(...withCertificate(await loadKey(path, options.passphrase), path));
+    }
     return keys;
   }
   if (options.password !== undefined) return [];
@@ -39,6 +44,14 @@ async function loadKey(file: string, passphrase: FleetOptions['passphrase']): Pr
   }
 }
 
+/** A valid certificate beside the key (`KEY-cert.pub`) is shown first, as OpenSSH does. Throws `key` for one that is damaged. */
+function withCertificate(key: UserKey, file: string): UserKey[] {
+  const beside = `${file}-cert.pub`;
+  if (!existsSync(beside)) return [key];
+  const certified = loadCertificate(readFileSync(beside, 'utf8'), beside, key);
+  return validityProblem(certified.certificate, Date.now()) === undefined ? [certified, key] : [key];
+}
+
 function readKey(file: string): Buffer {
   try {
     return readFileSync(file);
@@ -53,7 +66,7 @@ function defaultKeys(): UserKey[] {
     const file = join(homedir(), '.ssh', name);
     if (!existsSync(file)) continue;
     try {
-      keys.push(parsePrivateKey(readFileSync(file), { source: file }));
+      keys.push(...withCertificate(parsePrivateKey(readFileSync(file), { source: file }), file));
     } catch {
       // Nobody asked for this one: an encrypted or foreign key in the usual place must not stop a run.
     }

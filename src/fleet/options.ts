@@ -17,6 +17,10 @@ export interface FleetOptions {
   readonly user?: string;
   /** Port of hosts that name none. @default 22 */
   readonly port?: number;
+  /** Which addresses of a name. @default 'any' */
+  readonly family?: 'any' | 4 | 6;
+  /** How names become addresses: `dns`: own queries · `system`: the machine's nsswitch. @default 'dns' */
+  readonly resolver?: 'dns' | 'system';
   /** Jump hosts on the way, `[user@]host[:port]`, the nearest first, with commas. @default none */
   readonly jump?: string;
   /** Private key files, OpenSSH or PEM. @default id_rsa, id_ecdsa and id_ed25519 in ~/.ssh, as far as they are there */
@@ -77,6 +81,8 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'exclude',
   'user',
   'port',
+  'family',
+  'resolver',
   'jump',
   'identity',
   'passphrase',

@@ -43,7 +43,8 @@ function list(value: string | readonly string[] | undefined): readonly string[] 
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    // Not by its name: a socket, which is what a parent process may have given us, cannot be opened again.
+    return readFileSync(file === '/dev/stdin' ? 0 : file, 'utf8');
   } catch (cause) {
     throw new MyriadError('file', `hosts file "${file}" cannot be read: ${(cause as Error).message}`, { cause });
   }

@@ -38,7 +38,7 @@ export function assignFaults(shares: FaultShares, seed: number): (index: number)
   for (const name of FAULT_NAMES) {
     const share = shares[name] ?? 0;
     if (!(share >= 0 && share <= 1))
-      throw new MyriadError('usage', `fault ${name}: expected a share from 0% to 100%, got ${share}`);
+      throw new MyriadError('usage', `fault ${name}: expected a share from 0% to 100%, got ${share * 100}%`);
     below += share;
     if (share > 0) bounds.push({ name, below });
   }

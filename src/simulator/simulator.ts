@@ -76,6 +76,7 @@ export class Simulator implements AsyncDisposable {
     if (this.#base + options.hosts > parseLoopback('127.255.255.255')) {
       throw new MyriadError('usage', `simulator: ${options.hosts} hosts from ${options.base} leave 127.0.0.0/8`);
     }
+    if (options.maxStartups !== undefined) new MaxStartups(options.maxStartups, Math.random);
     const seed = options.seed ?? 1;
     this.#keys = new FleetKeys(seed, options.hostKeys ?? 1000);
     this.#fault = assignFaults(options.faults ?? {}, seed);

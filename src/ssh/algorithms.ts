@@ -1,4 +1,5 @@
 /** Algorithm names, our preferences, and the negotiation of RFC 4253 §7.1. */
+import { CERTIFICATE_ALGORITHMS } from './certificate.ts';
 import type { CipherSpec, MacSpec } from './cipher.ts';
 import { protocolError, SshError } from './errors.ts';
 import { Reader, Writer } from './wire.ts';
@@ -18,11 +19,15 @@ export const MACS: readonly MacSpec[] = [
   { name: 'hmac-sha2-512', hash: 'sha512', keyLength: 64, etm: false },
 ];
 
+/** Certificates come last: they are asked for first only where an authority is known for the host. */
 export const HOST_KEY_ALGORITHMS: readonly string[] = [
   'ssh-ed25519',
   'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
   'rsa-sha2-512',
   'rsa-sha2-256',
+  ...CERTIFICATE_ALGORITHMS,
 ];
 
 export const KEX_ALGORITHMS: readonly string[] = [
@@ -97,9 +102,19 @@ function parseTail(tail: Buffer): KexInit {
   return { lists, follows };
 }
 
+/** Characters of a list in a message. */
+const SHOWN = 800;
+
 function choose(what: string, client: readonly string[], server: readonly string[]): string {
   for (const name of client) if (server.includes(name)) return name;
-  throw new SshError('algorithm', `no common ${what}; client: ${client.join(',')}; server: ${server.join(',')}`);
+  throw new SshError('algorithm', `no common ${what}; client: ${shown(client)}; server: ${shown(server)}`);
+}
+
+/** A list for people: printable, and cut where a peer sends more than anybody reads. */
+function shown(names: readonly string[]): string {
+  const text = names.slice(0, 100).join(',').slice(0, SHOWN);
+  const all = names.length <= 100 && text.length < SHOWN;
+  return `${text.replace(/[^\x20-\x7e]/g, '?')}${all ? '' : '…'}`;
 }
 
 function named<T extends { readonly name: string }>(specs: readonly T[], name: string): T {
@@ -123,7 +138,9 @@ function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
     cipher.aead ? undefined : named(MACS, choose(`MAC ${way} the server`, client[list]!, server[list]!));
   choose('compression to the server', client[6]!, server[6]!);
   choose('compression from the server', client[7]!, server[7]!);
-  const guessed = theirs.lists[0]!.filter(isAlgorithm)[0] === kex && theirs.lists[1]![0] === hostKey;
+  // RFC 4253 §7: a guess is right only where both sides want the same most, not where that was agreed on.
+  const firstKex = (lists: readonly string[][]) => lists[0]!.find(isAlgorithm);
+  const guessed = firstKex(client) === firstKex(server) && client[1]![0] === server[1]![0];
   return {
     kex,
     hostKey,
@@ -139,6 +156,8 @@ function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
 
 /** The servers of a fleet mostly send the same KEXINIT: what was negotiated is remembered by its bytes. */
 const REMEMBERED = 64;
+/** A longer one (OpenSSH's has 1,100 bytes) is worked out again each time, so that peers cannot fill the memory. */
+const REMEMBERED_BYTES = 8 * 1024;
 
 /** Our side of every negotiation with one set of preferences; made once per run, not per connection. */
 export class Offer {
@@ -158,6 +177,7 @@ export class Offer {
     const known = this.#remembered.get(id);
     if (known) return known;
     const negotiated = negotiate(this.role, this.tail, theirTail);
+    if (theirTail.length > REMEMBERED_BYTES) return negotiated;
     if (this.#remembered.size >= REMEMBERED) this.#remembered.clear();
     this.#remembered.set(id, negotiated);
     return negotiated;

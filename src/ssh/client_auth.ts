@@ -10,6 +10,7 @@
  * One secret is never tried by two methods: where `password` was refused for being wrong, keyboard-interactive would
  * only count as a second wrong try.
  */
+import { plainName } from './certificate.ts';
 import { protocolError, SshError } from './errors.ts';
 import { MSG } from './messages.ts';
 import { printable, type TransportLayer } from './transport.ts';
@@ -212,7 +213,7 @@ export class ClientAuth {
   #chooseAlgorithm(attempt: KeyAttempt): KeyAttempt {
     if (attempt.key.signatureAlgorithms.length === 1) return attempt;
     const offered = this.#transport.serverSigAlgs;
-    const algorithm = offered && attempt.key.signatureAlgorithms.find((name) => offered.includes(name));
+    const algorithm = offered && attempt.key.signatureAlgorithms.find((name) => offered.includes(plainName(name)));
     return algorithm ? { ...attempt, algorithm } : attempt;
   }
 

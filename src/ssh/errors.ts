@@ -1,4 +1,5 @@
 /** What can go wrong on an SSH connection: one class, discriminated by `reason`. It carries no host names: callers know. */
+import type { HostKeyCause } from '../contracts/outcome.ts';
 
 /** Disconnect reason codes, RFC 4253 §11.1. */
 export const DISCONNECT = {
@@ -59,7 +60,7 @@ export interface SshErrorDetail {
   readonly allowed?: readonly string[];
   /** `host-key`. */
   readonly hostKey?: {
-    readonly cause: 'unknown' | 'changed' | 'revoked';
+    readonly cause: HostKeyCause;
     readonly keyType: string;
     readonly fingerprint: string;
     readonly advice: string;

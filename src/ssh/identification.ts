@@ -27,27 +27,35 @@ export class IdentificationReader {
    * more is needed; then `identification` is set. Servers send lines before it, clients must not.
    */
   read(chunk: Buffer, offset: number, serverSide: boolean): number {
-    const newline = chunk.indexOf(10, offset);
-    const end = newline < 0 ? chunk.length : newline;
-    this.#total += end - offset;
-    if (this.#total > MAX_BYTES) throw protocolError(`expected an identification within ${MAX_BYTES} bytes`);
-    this.#line += chunk.toString('latin1', offset, end);
-    if (newline < 0) return -1;
-    const line = this.#line.endsWith('\r') ? this.#line.slice(0, -1) : this.#line;
-    this.#line = '';
-    if (!line.startsWith('SSH-')) {
+    for (let at = offset; ; ) {
+      const newline = chunk.indexOf(10, at);
+      const end = newline < 0 ? chunk.length : newline;
+      // Line ends count too: empty lines are as endless as long ones.
+      this.#total += (newline < 0 ? end : end + 1) - at;
+      if (this.#total > MAX_BYTES) throw protocolError(`expected an identification within ${MAX_BYTES} bytes`);
+      this.#line += chunk.toString('latin1', at, end);
+      if (newline < 0) return -1;
+      at = newline + 1;
+      const line = this.#line.endsWith('\r') ? this.#line.slice(0, -1) : this.#line;
+      this.#line = '';
+      if (line.startsWith('SSH-')) {
+        this.identification = checkIdentification(line);
+        return at;
+      }
       if (serverSide) throw protocolError('expected an identification as the first line');
       this.#text += `${line}\n`;
-      return this.read(chunk, newline + 1, serverSide);
     }
-    if (line.length > MAX_LINE || line.includes('\0'))
-      throw protocolError('expected an identification of at most 255 characters');
-    if (!line.startsWith('SSH-2.0-') && !line.startsWith('SSH-1.99-')) {
-      throw protocolError(`expected protocol version 2.0, got ${JSON.stringify(line.slice(0, 40))}`);
-    }
-    this.identification = line;
-    return newline + 1;
   }
 
   identification = '';
+}
+
+/** Gives `line` back. Throws `protocol` for one that is too long or of another version. */
+function checkIdentification(line: string): string {
+  if (line.length > MAX_LINE || line.includes('\0'))
+    throw protocolError('expected an identification of at most 255 characters');
+  if (!line.startsWith('SSH-2.0-') && !line.startsWith('SSH-1.99-')) {
+    throw protocolError(`expected protocol version 2.0, got ${JSON.stringify(line.slice(0, 40))}`);
+  }
+  return line;
 }

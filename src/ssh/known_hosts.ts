@@ -3,7 +3,8 @@
  *
  * The text of the files stays as it is; the index holds offsets into it: about 20 to 28 bytes for a name. Three kinds of lines are
  * kept apart because they cost differently: plain names (one table look-up), patterns (each tried in turn), hashed names (found
- * by the key that is presented: one HMAC per line with that key; only a miss costs one HMAC per hashed line, 4 µs each).
+ * by the key that is presented: one HMAC per line with that key; only a miss costs one HMAC per hashed line, 4 µs each, and takes turns
+ * with the connections that are alive: `ask`). @cert-authority lines are apart from all of these: they say nothing about plain keys.
  *
  * The answers are OpenSSH's: the name is `host` for port 22 and `[host]:port` otherwise, compared without regard to ASCII case; any
  * line with this very key makes the host known; any line with another key, of whatever type, makes it changed (so that a
@@ -11,7 +12,9 @@
  * known, too, if a line for the bare host has this very key. One thing is stricter: a @revoked line for the bare host counts
  * for all its ports.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MyriadError } from '../contracts/errors.ts';
+import { hostForm, keyTypeOf, knownHostsLine } from './known_hosts_entry.ts';
 import {
   decodeBase64,
   endsWord,
@@ -40,6 +43,19 @@ export interface HostKeyAnswer {
   readonly line?: number;
   /** `changed`: the types of the keys on this host's lines, in file order. */
   readonly knownTypes: readonly string[];
+  /** `known` by a line for the bare name, where the port asked for has no line of its own. */
+  readonly bare?: true;
+}
+
+/** An authority whose host certificates count for a host. */
+export interface KnownAuthority {
+  /** Its key. */
+  readonly blob: Buffer;
+  /** Where its line is. */
+  readonly file: string;
+  readonly line: number;
+  /** Found by the bare name, where the port asked for has no such line of its own. */
+  readonly bare: boolean;
 }
 
 /** A line that does not count. */
@@ -59,7 +75,11 @@ const MAX_REMEMBERED = 1000;
 /** A presented key blob longer than this is on no line. */
 const MAX_KEY_TEXT = 5464;
 
+/** Hashed lines asked in one turn of the loop: 1 ms. */
+const LINES_PER_TURN = 250;
+
 const UNKNOWN: HostKeyAnswer = { kind: 'unknown', knownTypes: [] };
+const NO_AUTHORITIES: readonly KnownAuthority[] = [];
 
 export class KnownHosts {
   #text: Buffer;
@@ -80,12 +100,16 @@ export class KnownHosts {
   readonly #hashedOfType = new Uint32Array(KEY_TYPES.length);
   /** Offsets of keys, by key: @revoked lines of every kind. */
   readonly #revoked = new OffsetIndex((offset, key, length) => this.#keyIs(offset, key, length));
-  /** Offsets of the host fields of @cert-authority lines: they say nothing about plain keys; host certificates will look here. */
-  readonly #authorities: number[] = [];
+  /** @cert-authority lines: those with plain names by name, the others as offsets of their host fields. */
+  readonly #authorityNames = new OffsetIndex((offset, name, length) => this.#nameIs(offset, name, length));
+  readonly #authorityPatterns: number[] = [];
+  #authorities = 0;
 
   /** Hashed lines that are not of the most frequent type, as host field offsets; found on first use. */
   #rareHashed: number[] | undefined;
   readonly #remembered = new Map<string, readonly number[]>();
+  /** The last scan of all hashed lines; the next one starts after it. */
+  #scanning: Promise<void> = Promise.resolve();
 
   readonly #name = Buffer.allocUnsafeSlow(4 * MAX_NAME);
   #nameLength = 0;
@@ -110,15 +134,18 @@ export class KnownHosts {
       );
     }
     const only = files.length === 1 ? files[0] : undefined;
-    const newline = Buffer.from('\n');
-    const known = new KnownHosts(only?.text ?? Buffer.concat(files.flatMap(({ text }) => [text, newline])));
+    // A file whose last line is open gets a line break, and no other does, or the lines after it would be miscounted.
+    const gaps = files.map(({ text }) => Buffer.from(text.at(-1) === 10 ? '' : '\n'));
+    const pieces = files.flatMap(({ text }, index) => [text, gaps[index]!]);
+    const known = new KnownHosts(only?.text ?? Buffer.concat(pieces));
     let start = 0;
-    for (const { file, text } of files) {
+    for (const [index, { file, text }] of files.entries()) {
       known.#readFile(file, start, start + text.length);
-      start += text.length + 1;
+      start += text.length + gaps[index]!.length;
     }
     known.#plain.trim();
     known.#hashed.trim();
+    known.#authorityNames.trim();
     known.#lines.startFile(undefined, known.#length);
     return known;
   }
@@ -140,31 +167,75 @@ export class KnownHosts {
 
   /** @cert-authority lines. */
   get authorities(): number {
-    return this.#authorities.length;
+    return this.#authorities;
   }
 
   /** Bytes of the index, the text apart. */
   get indexBytes(): number {
-    const tables = this.#plain.byteLength + this.#hashed.byteLength + this.#revoked.byteLength + this.#lines.byteLength;
-    return tables + 8 * (this.#patterns.length + this.#authorities.length + (this.#rareHashed?.length ?? 0));
+    const indexes = [this.#plain, this.#hashed, this.#revoked, this.#authorityNames];
+    const tables = indexes.reduce((sum, { byteLength }) => sum + byteLength, this.#lines.byteLength);
+    return tables + 8 * (this.#patterns.length + this.#authorityPatterns.length + (this.#rareHashed?.length ?? 0));
   }
 
   /** What is known about this key for this host: `name` as the user wrote it, `keyBlob` as the server sent it. */
   check(name: string, port: number, keyBlob: Uint8Array): HostKeyAnswer {
+    return this.#decide(name, port, keyBlob, true) ?? UNKNOWN;
+  }
+
+  /** The answer of `check`; a promise where all of many hashed lines have to be asked, which takes turns of 1 ms. */
+  ask(name: string, port: number, keyBlob: Uint8Array): HostKeyAnswer | Promise<HostKeyAnswer> {
+    const scan = this.#hashed.count <= LINES_PER_TURN;
+    const answer = this.#decide(name, port, keyBlob, scan);
+    if (answer !== undefined) return answer;
+    // What was added meanwhile counts, too: everything is asked again.
+    return this.#scanInTurns(hostForm(name, port)).then(() => this.check(name, port, keyBlob));
+  }
+
+  /** Undefined where all hashed lines have to be asked and `scan` forbids it. */
+  #decide(name: string, port: number, keyBlob: Uint8Array, scan: boolean): HostKeyAnswer | undefined {
     const keyLength = this.#encodeKey(keyBlob);
     const keyHash = this.#hashed.count + this.#revoked.count > 0 ? hashBytes(this.#key, keyLength) : 0;
     if (this.#revoked.count > 0) {
       const offset = this.#findRevoked(name, port, keyHash, keyLength);
       if (offset >= 0) return this.#answer('revoked', offset, []);
     }
-    if (!this.#fold(hostForm(name, port))) return UNKNOWN;
+    const form = hostForm(name, port);
+    if (!this.#fold(form)) return UNKNOWN;
     const known = this.#findKnown(keyHash, keyLength);
     if (known >= 0) return this.#answer('known', known, []);
-    const others = this.#linesOf(hostForm(name, port));
+    const others = this.#linesOf(form, scan);
+    if (others === undefined) return undefined;
     if (others.length > 0) return this.#changed(others, keyLength);
     if (port === 22 || !this.#fold(name)) return UNKNOWN;
     const bare = this.#findKnown(keyHash, keyLength);
-    return bare >= 0 ? this.#answer('known', bare, []) : UNKNOWN;
+    return bare >= 0 ? { ...this.#answer('known', bare, []), bare: true } : UNKNOWN;
+  }
+
+  /** The @revoked line for this host and key, or undefined; the key may be an authority's. */
+  revoked(name: string, port: number, keyBlob: Uint8Array): HostKeyAnswer | undefined {
+    if (this.#revoked.count === 0) return undefined;
+    const keyLength = this.#encodeKey(keyBlob);
+    const offset = this.#findRevoked(name, port, hashBytes(this.#key, keyLength), keyLength);
+    return offset < 0 ? undefined : this.#answer('revoked', offset, []);
+  }
+
+  /** The authorities whose certificates count for a host: those of its name with the port where there are any, else of the bare name. */
+  authoritiesFor(name: string, port: number): readonly KnownAuthority[] {
+    if (this.#authorities === 0) return NO_AUTHORITIES;
+    for (const form of port === 22 ? [name] : [hostForm(name, port), name]) {
+      if (!this.#fold(form)) continue;
+      const lines = this.#linesIn(this.#authorityNames, this.#authorityPatterns);
+      if (lines.length > 0) return lines.map((line) => this.#authority(line, form === name && port !== 22));
+    }
+    return NO_AUTHORITIES;
+  }
+
+  #authority(hosts: number, bare: boolean): KnownAuthority {
+    const key = keyAfterHosts(this.#text, hosts);
+    let end = key;
+    while (end < this.#length && !endsWord(this.#text[end])) end++;
+    const { file, line } = this.#lines.place(this.#text, hosts)!;
+    return { blob: Buffer.from(this.#text.toString('latin1', key, end), 'base64'), file, line, bare };
   }
 
   /**
@@ -175,7 +246,7 @@ export class KnownHosts {
     const forms = port === 22 ? [name] : [hostForm(name, port), name];
     for (const form of forms) {
       if (!this.#fold(form)) continue;
-      const lines = this.#openLines();
+      const lines = this.#linesIn(this.#plain, this.#patterns);
       if (lines.length > 0) return this.#typesOf(lines);
       if (this.#hashed.count === 0 || this.#hashed.count > MAX_TYPE_HMACS) continue;
       const hashed = this.#hashedLines(form);
@@ -210,7 +281,7 @@ export class KnownHosts {
   #readFile(file: string, start: number, limit: number): void {
     this.#lines.startFile(file, start);
     for (let at = start; at <= limit; ) {
-      // A file that ends with a line break has no further line; the separator between two files starts none either.
+      // A file that ends with a line break has no further line.
       if (at === limit && at > start && this.#text[at - 1] === 10) break;
       const line = this.#lines.startLine(at);
       const { end, next } = lineEnd(this.#text, at, limit);
@@ -231,7 +302,9 @@ export class KnownHosts {
     const reader = this.#reader;
     this.#size++;
     if (reader.marker === 'cert-authority') {
-      this.#authorities.push(reader.hosts);
+      this.#authorities++;
+      if (reader.kind === 'plain') this.#indexNames(this.#authorityNames);
+      else this.#authorityPatterns.push(reader.hosts);
     } else if (reader.marker === 'revoked') {
       this.#indexKey(this.#revoked);
     } else if (reader.kind === 'hashed') {
@@ -240,7 +313,7 @@ export class KnownHosts {
     } else if (reader.kind === 'pattern') {
       this.#patterns.push(reader.hosts);
     } else {
-      this.#indexNames();
+      this.#indexNames(this.#plain);
     }
   }
 
@@ -250,7 +323,7 @@ export class KnownHosts {
     index.add(hashBytes(this.#key, keyEnd - key), key, this.#key, keyEnd - key);
   }
 
-  #indexNames(): void {
+  #indexNames(index: OffsetIndex): void {
     const { hosts, hostsEnd } = this.#reader;
     const name = this.#name;
     let start = hosts;
@@ -260,7 +333,7 @@ export class KnownHosts {
         name[at - start] = fold(byte);
         continue;
       }
-      if (at > start) this.#plain.add(hashBytes(name, at - start), start, name, at - start);
+      if (at > start) index.add(hashBytes(name, at - start), start, name, at - start);
       start = at + 1;
     }
   }
@@ -326,21 +399,21 @@ export class KnownHosts {
     return -1;
   }
 
-  /** The lines of the folded name: the open ones if there are any, else the hashed ones. */
-  #linesOf(form: string): readonly number[] {
-    const open = this.#openLines();
-    return open.length > 0 || this.#hashed.count === 0 ? open : this.#hashedLines(form);
+  /** The lines of the folded name: the open ones if there are any, else the hashed ones; undefined where `scan` forbids to ask these. */
+  #linesOf(form: string, scan: boolean): readonly number[] | undefined {
+    const open = this.#linesIn(this.#plain, this.#patterns);
+    if (open.length > 0 || this.#hashed.count === 0) return open;
+    return scan ? this.#hashedLines(form) : this.#remembered.get(form);
   }
 
-  /** The plain and pattern lines of the folded name, in file order. */
-  #openLines(): number[] {
+  /** The lines of the folded name out of an index by name and host fields that are tried in turn, in file order. */
+  #linesIn(names: OffsetIndex, patterns: readonly number[]): number[] {
     const lines: number[] = [];
-    const plain = this.#plain;
-    for (let at = plain.first(this.#nameHash, this.#name, this.#nameLength); at >= 0; at = plain.after(at)) {
-      lines.push(plain.offset(at));
+    for (let at = names.first(this.#nameHash, this.#name, this.#nameLength); at >= 0; at = names.after(at)) {
+      lines.push(names.offset(at));
     }
     const before = lines.length;
-    for (const hosts of this.#patterns) if (this.#matches(hosts)) lines.push(hosts);
+    for (const hosts of patterns) if (this.#matches(hosts)) lines.push(hosts);
     return before > 0 && lines.length > before ? lines.sort((a, b) => a - b) : lines;
   }
 
@@ -349,10 +422,20 @@ export class KnownHosts {
     const remembered = this.#remembered.get(form);
     if (remembered !== undefined) return remembered;
     const lines: number[] = [];
-    for (let record = 0; record < this.#hashed.count; record++) {
+    this.#scan(0, this.#hashed.count, lines);
+    this.#remember(form, lines);
+    return lines;
+  }
+
+  /** Fills `lines` with those of the folded name among some hashed lines. */
+  #scan(from: number, to: number, lines: number[]): void {
+    for (let record = from; record < to; record++) {
       const hosts = this.#hostsBefore(this.#hashed.offset(record));
       if (this.#matches(hosts)) lines.push(hosts);
     }
+  }
+
+  #remember(form: string, lines: readonly number[]): void {
     if (this.#remembered.size >= MAX_REMEMBERED) {
       for (const oldest of this.#remembered.keys()) {
         this.#remembered.delete(oldest);
@@ -360,7 +443,25 @@ export class KnownHosts {
       }
     }
     this.#remembered.set(form, lines);
-    return lines;
+  }
+
+  /** Remembers the hashed lines of a name. One scan at a time, so that many unknown hosts together hold the loop no longer than one. */
+  #scanInTurns(form: string): Promise<void> {
+    const before = this.#scanning;
+    const scan = async (): Promise<void> => {
+      await before;
+      if (this.#remembered.has(form)) return;
+      const lines: number[] = [];
+      for (let from = 0; from < this.#hashed.count; from += LINES_PER_TURN) {
+        await nextTurn();
+        // Others have used the buffer of the name since.
+        this.#fold(form);
+        this.#scan(from, Math.min(from + LINES_PER_TURN, this.#hashed.count), lines);
+      }
+      this.#remember(form, lines);
+    };
+    this.#scanning = scan();
+    return this.#scanning;
   }
 
   /**
@@ -426,33 +527,4 @@ export class KnownHosts {
     }
     return at + 1;
   }
-}
-
-/** The name a host has in known_hosts. */
-export function hostForm(name: string, port: number): string {
-  return port === 22 ? name : `[${name}]:${port}`;
-}
-
-/** The key type that a blob names, '' if it does not even do that. */
-export function keyTypeOf(blob: Uint8Array): string {
-  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
-  if (bytes.length < 4) return '';
-  const length = bytes.readUInt32BE(0);
-  return length > 64 || length + 4 > bytes.length ? '' : bytes.toString('latin1', 4, 4 + length);
-}
-
-/**
- * The line for a host, with its line break: the bare name for port 22, `[name]:port` otherwise. Throws `known-hosts` for a name that
- * would mean something else there, or a key that is none.
- */
-export function knownHostsLine(name: string, port: number, keyBlob: Uint8Array): string {
-  if (name === '' || name.length > MAX_NAME - 8 || /[\s\p{Cc},*?!|@#"]/u.test(name)) {
-    const shown = JSON.stringify(name.slice(0, 80));
-    throw new MyriadError('known-hosts', `the host name ${shown} cannot stand in a known_hosts file`);
-  }
-  const type = keyTypeOf(keyBlob);
-  if (!KEY_TYPES.includes(type)) {
-    throw new MyriadError('known-hosts', `the host key of "${name}" has a type that known_hosts does not take`);
-  }
-  return `${hostForm(name, port)} ${type} ${Buffer.from(keyBlob).toString('base64')}\n`;
 }

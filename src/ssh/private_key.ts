@@ -10,18 +10,12 @@ import { readOpensshKey } from './openssh_key.ts';
 import { fingerprintOf } from './public_key.ts';
 import { Writer } from './wire.ts';
 
-export type UserKeyType =
-  | 'ssh-ed25519'
-  | 'ecdsa-sha2-nistp256'
-  | 'ecdsa-sha2-nistp384'
-  | 'ecdsa-sha2-nistp521'
-  | 'ssh-rsa';
-
 /** A key that can sign in to hosts. */
 export interface UserKey {
-  readonly keyType: UserKeyType;
+  /** `ssh-ed25519`, `ecdsa-sha2-nistp256` (384, 521), `ssh-rsa`, or a certificate's type. */
+  readonly keyType: string;
   readonly privateKey: KeyObject;
-  /** RFC 4253 §6.6. */
+  /** RFC 4253 §6.6; of a certified key, the certificate. */
   readonly publicBlob: Buffer;
   /** `SHA256:` and unpadded base64. */
   readonly fingerprint: string;
@@ -47,7 +41,7 @@ const MIN_RSA = 1024;
 const MAX_RSA = 16_384;
 
 interface Curve {
-  readonly keyType: UserKeyType;
+  readonly keyType: string;
   readonly name: string;
   readonly hash: string;
   /** Bytes of a coordinate. */

@@ -4,7 +4,7 @@ import { DEFAULT_PREFERENCES, Offer, type Preferences } from '../../src/ssh/algo
 import { Arena } from '../../src/ssh/arena.ts';
 import { type ClientObserver, type ClientOptions, SshClient } from '../../src/ssh/client.ts';
 import type { AnswerPrompts } from '../../src/ssh/client_auth.ts';
-import { parsePrivateKey } from '../../src/ssh/private_key.ts';
+import { parsePrivateKey, type UserKey } from '../../src/ssh/private_key.ts';
 import type { SessionEnd } from '../../src/ssh/session.ts';
 import { ClientSocket, ClosingRoom } from '../../src/ssh/socket.ts';
 
@@ -19,6 +19,8 @@ export interface DialOptions {
   readonly user: string;
   /** Private key files. */
   readonly identities?: readonly string[];
+  /** Tried after those of `identities`. */
+  readonly keys?: readonly UserKey[];
   readonly password?: string;
   readonly answer?: AnswerPrompts;
   readonly preferences?: Partial<Preferences>;
@@ -30,7 +32,8 @@ export interface DialOptions {
 function clientOptions(options: DialOptions): ClientOptions {
   const arena = new Arena();
   const room = new ClosingRoom();
-  const keys = (options.identities ?? []).map((file) => parsePrivateKey(readFileSync(file), { source: file }));
+  const files = (options.identities ?? []).map((file) => parsePrivateKey(readFileSync(file), { source: file }));
+  const keys = [...files, ...(options.keys ?? [])];
   return {
     dial: (user) =>
       new ClientSocket({ address: options.address ?? '127.0.0.1', port: options.port }, arena, room, user),

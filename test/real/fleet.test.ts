@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FleetOptions, fleet, type Outcome, outcomeLabel } from '../../src/index.ts';
-import { killAnswer, killScript } from '../../src/transport/native/kill.ts';
+import { killAnswer, killScript } from '../../src/transport/kill.ts';
 import { keygen, present, type RealServer, startDropbear, startProxy, startSshd } from '../kit/servers.ts';
 
 const MiB = 1024 * 1024;

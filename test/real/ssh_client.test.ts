@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CIPHERS, HOST_KEY_ALGORITHMS, KEX_ALGORITHMS, MACS } from '../../src/ssh/algorithms.ts';
+import { plainName } from '../../src/ssh/certificate.ts';
 import { dial, run } from '../kit/client.ts';
 import { keygen, present, type RealServer, startDropbear, startProxy, startSshd } from '../kit/servers.ts';
 
@@ -159,17 +161,27 @@ describe.skipIf(!present('sshd'))('OpenSSH, keys', () => {
   });
 
   it.each(HOST_KEY_ALGORITHMS)('verifies a host key by %s', async (algorithm) => {
-    const type = algorithm.startsWith('rsa') ? 'rsa' : algorithm.startsWith('ecdsa') ? 'ecdsa' : 'ed25519';
+    const plain = plainName(algorithm);
+    const type = plain.startsWith('rsa') ? 'rsa' : plain.startsWith('ecdsa') ? 'ecdsa' : 'ed25519';
+    const bits = /nistp(\d+)/.exec(plain)?.[1] ?? '2048';
     const dir = mkdtempSync(join(tmpdir(), 'myriad-host-key-'));
     onTestFinished(() => rmSync(dir, { recursive: true }));
-    await using server = await startSshd([`HostKey ${keygen(dir, 'host', '-t', type)}`]);
+    const hostKey = keygen(dir, 'host', '-t', type, '-b', bits);
+    const config = [`HostKey ${hostKey}`];
+    if (plain !== algorithm) {
+      execFileSync('ssh-keygen', ['-q', '-s', keygen(dir, 'ca'), '-I', 'id', '-h', `${hostKey}.pub`], {
+        stdio: 'ignore',
+      });
+      config.push(`HostCertificate ${hostKey}-cert.pub`);
+    }
+    await using server = await startSshd(config);
     const client = await dial({
       port: server.port,
       user: server.user,
       identities: [server.identity],
       preferences: { hostKey: [algorithm] },
     });
-    expect(client.hostKey?.keyType).toBe(algorithm.startsWith('rsa') ? 'ssh-rsa' : algorithm);
+    expect(client.hostKey?.keyType).toBe(algorithm.replace(/^rsa-sha2-(256|512)/, 'ssh-rsa'));
     client.close();
   });
 });

@@ -81,11 +81,14 @@ describe('faults', () => {
   });
 
   it('a mixed fleet is accounted for, and no command runs twice', async () => {
-    const faults = Object.fromEntries(FAULT_NAMES.map((name) => [name, 0.03]));
+    // Without those that end by a deadline, so that it can be long: a loaded machine must not make good hosts late. Nor
+    // with `huge`: fleet and client share this thread here, and 8 MiB a host would keep it from everything else.
+    const names = FAULT_NAMES.filter((name) => !name.startsWith('silent') && name !== 'huge');
+    const faults = Object.fromEntries(names.map((name) => [name, 0.03]));
     const ran = new Map<string, number>();
     const onCommand = (address: string) => void ran.set(address, (ran.get(address) ?? 0) + 1);
     await using simulated = await simulate({ hosts: 300, faults, seed: 7, onCommand });
-    await using hosts = fleet({ ...simulated.options, deadlines: { connectMs: 4000, handshakeMs: 4000 }, fanout: 50 });
+    await using hosts = fleet({ ...simulated.options, fanout: 50, deadlines: { connectMs: 60_000 } });
     const run = hosts.run('echo hello', { gather: 'discard' });
     const results = await run.all();
     const summary = await run.summary();
@@ -93,8 +96,7 @@ describe('faults', () => {
     expect(sumOf(summary)).toBe(300);
     for (const { index, outcome } of results) {
       const fault = simulated.simulator.fault(index);
-      // A host that is slow under a short deadline is the one case with two answers.
-      if (fault !== 'slow') expect(outcomeLabel(outcome)).toBe(fault ? CASES[fault].label : 'ok');
+      expect(outcomeLabel(outcome)).toBe(fault ? CASES[fault].label : 'ok');
     }
     expect(Math.max(...ran.values())).toBe(1);
   });

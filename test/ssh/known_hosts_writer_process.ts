@@ -1,5 +1,5 @@
 /** FILE LABEL COUNT: appends COUNT lines for the hosts LABEL0, LABEL1, … with one writer call each. */
-import { knownHostsLine } from '../../src/ssh/known_hosts.ts';
+import { knownHostsLine } from '../../src/ssh/known_hosts_entry.ts';
 import { KnownHostsWriter } from '../../src/ssh/known_hosts_writer.ts';
 
 const [file, label, count] = process.argv.slice(2) as [string, string, string];

@@ -4,8 +4,8 @@ import type { Reached } from '../../contracts/task.ts';
 import type { SshClient } from '../../ssh/client.ts';
 import { SshError } from '../../ssh/errors.ts';
 import type { Session } from '../../ssh/session.ts';
+import { KILL_COMMAND, type KillAnswer, killAnswer, killScript } from '../kill.ts';
 import type { Connection, ExecOptions, ProcessEnd, RemoteProcess } from '../transport.ts';
-import { KILL_COMMAND, type KillAnswer, killAnswer, killScript } from './kill.ts';
 
 type SetTimer = (delayMs: number, callback: () => void) => { cancel(): void };
 

@@ -8,13 +8,17 @@ import { SshClient } from '../../ssh/client.ts';
 import type { Credentials } from '../../ssh/client_auth.ts';
 import { SshError } from '../../ssh/errors.ts';
 import type { HostKeyVerifier } from '../../ssh/host_key_policy.ts';
-import { ClientSocket, type ClientStream, ClosingRoom, type SocketUser } from '../../ssh/socket.ts';
+import { ClientSocket, ClosingRoom, type SocketUser } from '../../ssh/socket.ts';
 import { TimerEntry, TimerWheel } from '../../util/timer_wheel.ts';
 import type { Connection, ConnectOptions, Transport, Watch } from '../transport.ts';
+import type { Family } from './addresses.ts';
 import { classify } from './classify.ts';
+import { DnsResolver } from './dns_resolver.ts';
 import { type Dial, type Hop, hopLabel, JumpPool } from './jump.ts';
 import { NativeConnection } from './native_connection.ts';
-import { Resolver } from './resolver.ts';
+import { RacedSocket } from './raced_socket.ts';
+import type { NameResolver } from './resolver.ts';
+import { SystemResolver } from './system_resolver.ts';
 
 /** For the login to a jump host, in milliseconds. */
 const JUMP_MS = 10_000;
@@ -28,9 +32,14 @@ export interface NativeTransportOptions {
   readonly password?: string | undefined;
   readonly hostKeys: HostKeyVerifier;
   readonly clock: Clock;
-  readonly random: Random;
-  /** Jump hosts on the way to every target, the nearest first; none: direct. */
-  readonly jump: readonly Hop[];
+  /** @default Math.random */
+  readonly random?: Random;
+  /** Which addresses of a name. @default 'any' */
+  readonly family?: Family;
+  /** `dns`: our own queries; `system`: the machine's nsswitch, four names at a time. @default 'dns' */
+  readonly resolver?: 'dns' | 'system';
+  /** Jump hosts on the way to every target, the nearest first. @default none: direct */
+  readonly jump?: readonly Hop[];
   /** @default everything we speak, in our order */
   readonly preferences?: Preferences;
 }
@@ -40,7 +49,7 @@ export class NativeTransport implements Transport {
   readonly #options: NativeTransportOptions;
   readonly #arena = new Arena();
   readonly #room = new ClosingRoom();
-  readonly #resolver = new Resolver();
+  readonly #resolver: NameResolver;
   readonly #jumps: JumpPool;
   /** By the key types known for a host, which are asked for first. */
   readonly #offers = new Map<string, Offer>();
@@ -50,7 +59,8 @@ export class NativeTransport implements Transport {
 
   constructor(options: NativeTransportOptions) {
     this.#options = options;
-    this.#jumps = new JumpPool((hop, dial) => this.#openHop(hop, dial), options.clock, options.random);
+    this.#jumps = new JumpPool((hop, dial) => this.#openHop(hop, dial), options.clock, options.random ?? Math.random);
+    this.#resolver = options.resolver === 'system' ? new SystemResolver() : new DnsResolver({ clock: options.clock });
     const wheel = new TimerWheel(options.clock);
     this.#setTimer = (delayMs, callback) => {
       const entry = new TimerEntry({ expired: callback });
@@ -60,39 +70,57 @@ export class NativeTransport implements Transport {
   }
 
   connect(target: Target, watch: Watch, options: ConnectOptions): Promise<Connection> {
-    const { jump } = this.#options;
+    const { jump = [] } = this.#options;
     if (jump.length > 0) return this.#dialThrough(jump, target, watch, options);
-    const resolved = this.#resolver.resolve(target.name);
-    if (typeof resolved === 'string') return this.#dial(target, resolved, watch, options);
+    const resolved = this.#resolver.resolve(target.name, this.#options.family ?? 'any');
+    if (!(resolved instanceof Promise)) return this.#dial(target, resolved, watch, options);
     return this.#resolve(resolved, target, watch, options);
   }
 
   async #resolve(
-    resolving: Promise<string>,
+    resolving: Promise<readonly string[]>,
     target: Target,
     watch: Watch,
     options: ConnectOptions,
   ): Promise<Connection> {
     const stopped = Promise.withResolvers<never>();
     watch.stop = (reason) => stopped.reject(reason);
+    // Whoever stops first, the other may still reject.
+    resolving.catch(() => {});
     const held = watch.enter('dns');
-    const address = await Promise.race([held ? held.then(() => resolving) : resolving, stopped.promise]);
-    return this.#dial(target, address, watch, options);
+    const addresses = await Promise.race([held ? held.then(() => resolving) : resolving, stopped.promise]);
+    return this.#dial(target, addresses, watch, options);
   }
 
-  async #dial(target: Target, address: string, watch: Watch, options: ConnectOptions): Promise<Connection> {
+  async #dial(
+    target: Target,
+    addresses: readonly string[],
+    watch: Watch,
+    options: ConnectOptions,
+  ): Promise<Connection> {
     const port = target.port ?? this.#options.port;
     let stopped: Error | undefined;
     watch.stop = (reason) => {
       stopped = reason;
     };
-    const held = watch.enter('connect', `${address}:${port}`);
+    const held = watch.enter('connect', `${addresses[0]}:${port}`);
     if (held) await held;
     if (stopped) throw stopped;
-    const client = this.#client(target, port, (user) => this.#socket(address, port, user), options.session, watch);
+    let raced: RacedSocket | undefined;
+    const dial: Dial = (user) => {
+      if (addresses.length === 1) return this.#socket(addresses[0]!, port, user);
+      raced = new RacedSocket(
+        addresses,
+        (address, entrant) => this.#socket(address, port, entrant),
+        this.#setTimer,
+        user,
+      );
+      return raced;
+    };
+    const client = this.#client(target, port, dial, options.session, watch);
     watch.stop = (reason) => client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
     await client.ready;
-    return new NativeConnection(client, this.#setTimer, address, port);
+    return new NativeConnection(client, this.#setTimer, raced?.address ?? addresses[0]!, port);
   }
 
   /** To a target behind jump hosts: its name goes to the last of them as it is. */
@@ -135,20 +163,20 @@ export class NativeTransport implements Transport {
       },
       {
         identified: () => watch?.enter('handshake'),
-        hostKey: (key) => hostKeys.verify(host, key.keyType, key.blob) ?? undefined,
+        hostKey: (key) => hostKeys.verify(host, key.keyType, key.blob, key.certificate) ?? undefined,
         secured: () => void watch?.enter('auth'),
       },
     );
   }
 
-  #socket(address: string, port: number, user: SocketUser): ClientStream {
+  #socket(address: string, port: number, user: SocketUser): ClientSocket {
     return new ClientSocket({ address, port }, this.#arena, this.#room, user);
   }
 
   /** Logs in to a jump host. Its deadline is what its targets' own leave it, and ten seconds at most. */
   async #openHop(hop: Hop, dial: Dial | undefined): Promise<SshClient> {
     const port = hop.port ?? 22;
-    const address = dial ? hop.name : await this.#resolver.resolve(hop.name);
+    const address = dial ? hop.name : (await this.#resolver.resolve(hop.name, this.#options.family ?? 'any'))[0]!;
     const host = { label: hopLabel(hop), name: hop.name, user: hop.user };
     const client = this.#client(host, port, dial ?? ((user) => this.#socket(address, port, user)), false, undefined);
     const late = this.#setTimer(JUMP_MS, () => client.destroy(new SshError('stopped', 'no login within 10 s')));
@@ -179,6 +207,7 @@ export class NativeTransport implements Transport {
 
   async close(): Promise<void> {
     this.#jumps.close();
+    this.#resolver.close();
     this.#room.clear();
     await this.#options.hostKeys.close();
   }

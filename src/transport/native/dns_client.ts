@@ -1,0 +1,420 @@
+/**
+ * Asks name servers for the addresses of full names: A and AAAA together, many names at once over few sockets.
+ *
+ * lookup   one full name: one or two queries, one timer
+ *   queued —room in the window→ fresh —not answered in time→ late
+ *   queued, fresh, late —all queries answered, or given up, or the time is over→ told, once
+ * query    one type: sent —lost→ sent again —truncated→ sent over TCP —answer→ answered
+ *                                           —every server failed as often as it may→ answered (failed)
+ *
+ * A lost packet must not cost seconds, and a slow server must not be asked twice without need:
+ * - The first retry comes when an answer is overdue by what was measured (100 ms at least, 400 before the first answer),
+ *   later ones after twice the time each, never more than the configured timeout.
+ * - Where one of the two types is answered, the other is asked again after 50 ms: the server has looked at the name, so its
+ *   silence is a lost packet. At 1 % loss this is nearly every loss.
+ * - Where one type has addresses, or the name does not exist, and the other was asked for three times in vain, that is
+ *   the answer: there are servers that never answer AAAA.
+ * - Another server is asked where this one fails, has said nothing to anyone for a second, or after the configured timeout,
+ *   not before: it may know other names.
+ *
+ * Bounds: 128 fresh lookups (256 datagrams of 768 bytes are what a socket buffer of Linux's size holds, there and here),
+ * 16,384 asked ones, 65,536 lookups in all.
+ */
+import { TimerEntry, type TimerOwner, type TimerSource, TimerWheel } from '../../util/timer_wheel.ts';
+import type { Family } from './addresses.ts';
+import type { Lane } from './dns_lane.ts';
+import { A, AAAA, type Answer, decodeAnswer, encodeQuery, type RecordType } from './dns_message.ts';
+import { NameServer, type NameServerUser } from './dns_server.ts';
+import { IdTable } from './id_table.ts';
+import type { ResolvConf } from './resolv_conf.ts';
+import type { ResolveFault } from './resolver.ts';
+
+const MAX_FRESH = 128;
+const MAX_ASKED = 16_384;
+const MAX_LOOKUPS = 65_536;
+
+/** RFC 8305's resolution delay. */
+const SIBLING_MS = 50;
+/** Copies of a query that were not answered, after which the other type's addresses are enough. */
+const ENOUGH_SENT = 3;
+
+export type LookupFault = Exclude<ResolveFault, 'name'>;
+
+export type LookupResult =
+  | { readonly kind: 'addresses'; readonly v6: readonly string[]; readonly v4: readonly string[] }
+  | { readonly kind: 'fault'; readonly fault: LookupFault; readonly why: string };
+
+/** Who asked. */
+export interface Asker {
+  /** Called once, never during `ask`. */
+  told(result: LookupResult): void;
+}
+
+export type DnsOptions = Pick<ResolvConf, 'servers' | 'timeoutMs' | 'attempts' | 'rotate' | 'tcp' | 'noAaaa'>;
+
+class Query {
+  readonly lookup: Lookup;
+  readonly type: RecordType;
+  readonly packet: Buffer;
+  server: NameServer;
+  /** When it went to the present server first. */
+  since = 0;
+  sends = 0;
+  /** How often a server failed. */
+  failures = 0;
+  tcp: boolean;
+  id = 0;
+  /** By which the last copy left; undefined: none did, or it waits for its next round. */
+  lane: Lane | undefined;
+  /** By which others left: a late answer still counts. */
+  earlier: readonly Lane[] = NONE;
+  answer: Answer | undefined;
+
+  constructor(lookup: Lookup, type: RecordType, server: NameServer, tcp: boolean) {
+    this.lookup = lookup;
+    this.type = type;
+    this.packet = encodeQuery(lookup.name, type);
+    this.server = server;
+    this.tcp = tcp;
+  }
+
+  /** The present copy gets no answer, or another way is taken. */
+  leaveLane(): void {
+    if (this.lane === undefined) return;
+    this.lane.load -= 1;
+    this.earlier = [...this.earlier, this.lane];
+    this.lane = undefined;
+  }
+
+  leftBy(lane: Lane): boolean {
+    return this.lane === lane || this.earlier.includes(lane);
+  }
+}
+
+const NONE: readonly never[] = [];
+
+class Lookup extends TimerEntry {
+  readonly name: string;
+  readonly family: Family;
+  readonly asker: Asker;
+  readonly deadline: number;
+  state: 'queued' | 'fresh' | 'late' | 'told' = 'queued';
+  /** Empty while it is queued; AAAA first. */
+  readonly queries: Query[] = [];
+  /** The present step of the retries. */
+  waitMs = 0;
+  /**
+   * What the timer is set for: `first`: a look after 50 ms, which nearly every name is done by · `sibling`: one type was
+   * answered later than that · `retry`: the present step.
+   */
+  awaits: 'first' | 'sibling' | 'retry' = 'retry';
+
+  constructor(owner: TimerOwner, name: string, family: Family, asker: Asker, deadline: number) {
+    super(owner);
+    this.name = name;
+    this.family = family;
+    this.asker = asker;
+    this.deadline = deadline;
+  }
+}
+
+/** Names go out full, ASCII and without fault (`nameFault`); what comes back is as the servers said it. */
+export class DnsClient implements TimerOwner, NameServerUser {
+  readonly #options: DnsOptions;
+  readonly #clock: TimerSource;
+  readonly #wheel: TimerWheel;
+  readonly #servers: readonly NameServer[];
+  /** The queries that are open. */
+  readonly #queries = new IdTable<Query>();
+  /** How long a lookup may take: what resolv.conf(5) grants. */
+  readonly #budgetMs: number;
+  /** Queued ones, from `#head` on. */
+  #queue: Lookup[] = [];
+  #head = 0;
+  #fresh = 0;
+  /** Fresh and late ones. */
+  #asked = 0;
+  /** Lookups that are not told yet. */
+  #size = 0;
+  #turn = 0;
+  #closed = false;
+
+  constructor(options: DnsOptions, clock: TimerSource) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#wheel = new TimerWheel(clock);
+    this.#servers = options.servers.map((address) => new NameServer(address, options.timeoutMs, clock, this));
+    this.#budgetMs = options.timeoutMs * options.attempts * options.servers.length;
+  }
+
+  /** Lookups that are not told yet. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Asks for the addresses of `name`. */
+  ask(name: string, family: Family, asker: Asker): void {
+    if (this.#closed || this.#size >= MAX_LOOKUPS) {
+      const result = this.#closed ? CLOSED : CROWDED;
+      queueMicrotask(() => asker.told(result));
+      return;
+    }
+    const now = this.#clock.now();
+    const lookup = new Lookup(this, name, family, asker, now + this.#budgetMs);
+    this.#size += 1;
+    if (this.#head === this.#queue.length && this.#room()) {
+      this.#start(lookup, now);
+      return;
+    }
+    this.#queue.push(lookup);
+    this.#wheel.arm(lookup, this.#budgetMs, now);
+  }
+
+  /** Tells all that are open `closed`, and closes the sockets. */
+  close(): void {
+    this.#closed = true;
+    const open = [...this.#queries.all().map((query) => query.lookup), ...this.#queue.slice(this.#head)];
+    this.#queue = [];
+    this.#head = 0;
+    for (const lookup of open) this.#tell(lookup, CLOSED);
+    for (const server of this.#servers) server.close();
+  }
+
+  #room(): boolean {
+    return this.#fresh < MAX_FRESH && this.#asked < MAX_ASKED;
+  }
+
+  #start(lookup: Lookup, now: number): void {
+    const { rotate, noAaaa } = this.#options;
+    const server = this.#pick(rotate ? this.#turn++ : 0, now);
+    lookup.state = 'fresh';
+    this.#fresh += 1;
+    this.#asked += 1;
+    const want6 = lookup.family !== 4 && !(noAaaa && lookup.family === 'any');
+    if (want6) this.#open(lookup, AAAA, server, now);
+    if (lookup.family !== 6) this.#open(lookup, A, server, now);
+    lookup.waitMs = server.retryMs;
+    if (lookup.queries.length > 1 && lookup.waitMs > SIBLING_MS) lookup.awaits = 'first';
+    this.#arm(lookup, lookup.awaits === 'first' ? SIBLING_MS : lookup.waitMs, now);
+  }
+
+  #open(lookup: Lookup, type: RecordType, server: NameServer, now: number): void {
+    const query = new Query(lookup, type, server, this.#options.tcp);
+    query.id = this.#queries.add(query);
+    query.packet[0] = query.id >>> 8;
+    query.packet[1] = query.id & 0xff;
+    query.since = now;
+    lookup.queries.push(query);
+    this.#send(query, now);
+  }
+
+  /** Fills the window from the queue. */
+  #pump(now: number): void {
+    while (this.#head < this.#queue.length && this.#room()) {
+      const lookup = this.#queue[this.#head++]!;
+      if (lookup.state === 'queued') this.#start(lookup, now);
+    }
+    // What was taken is cut off when it is the larger half: each place is moved once.
+    if (this.#head * 2 <= this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+
+  #arm(lookup: Lookup, delayMs: number, now: number): void {
+    this.#wheel.arm(lookup, Math.min(delayMs, lookup.deadline - now), now);
+  }
+
+  /** The server at `turn`, or the next that is worth asking. */
+  #pick(turn: number, now: number): NameServer {
+    const servers = this.#servers;
+    for (let i = 0; i < servers.length; i++) {
+      const server = servers[(turn + i) % servers.length]!;
+      if (!server.avoided(now)) return server;
+    }
+    return servers[turn % servers.length]!;
+  }
+
+  #nextServer(query: Query, now: number): void {
+    query.server = this.#pick(this.#servers.indexOf(query.server) + 1, now);
+    query.since = now;
+  }
+
+  /** Sends a copy, by the same lane where that still leads to the query's server in the way it is to go. */
+  #send(query: Query, now: number): void {
+    const { server } = query;
+    if (query.lane === undefined || !server.leads(query.lane, query.tcp)) {
+      query.leaveLane();
+      query.lane = server.lane(query.tcp);
+      query.lane.load += 1;
+    }
+    query.sends += 1;
+    server.sent(now);
+    query.lane.send(query.packet);
+  }
+
+  /** The time of a lookup has come: it is over, or what is missing is asked for again. */
+  expired(entry: TimerEntry): void {
+    const lookup = entry as Lookup;
+    const now = this.#clock.now();
+    if (now >= lookup.deadline) {
+      this.#tell(lookup, this.#resultOf(lookup));
+      return;
+    }
+    if (lookup.awaits === 'retry') this.#retry(lookup, now);
+    else if (lookup.awaits === 'first' && !hasAnswer(lookup)) {
+      lookup.awaits = 'retry';
+      this.#arm(lookup, lookup.waitMs - SIBLING_MS, now);
+    } else {
+      lookup.awaits = 'retry';
+      this.#sendMissing(lookup, now);
+      this.#arm(lookup, lookup.waitMs, now);
+    }
+  }
+
+  #retry(lookup: Lookup, now: number): void {
+    if (lookup.state === 'fresh') {
+      lookup.state = 'late';
+      this.#fresh -= 1;
+    }
+    const enough = lookup.queries.every((query) => query.answer !== undefined || query.sends >= ENOUGH_SENT);
+    if (enough && lookup.queries.some(decides)) {
+      this.#tell(lookup, this.#resultOf(lookup));
+      return;
+    }
+    this.#sendMissing(lookup, now);
+    lookup.waitMs = Math.min(lookup.waitMs * 2, this.#options.timeoutMs);
+    this.#arm(lookup, lookup.waitMs, now);
+    this.#pump(now);
+  }
+
+  #sendMissing(lookup: Lookup, now: number): void {
+    for (const query of lookup.queries) if (query.answer === undefined) this.#again(query, now);
+  }
+
+  #again(query: Query, now: number): void {
+    const { server } = query;
+    server.missed(now);
+    // One that waits for its next round has its server already.
+    if (query.lane === undefined) query.since = now;
+    else if (server.avoided(now) || now - query.since >= this.#options.timeoutMs) this.#nextServer(query, now);
+    this.#send(query, now);
+  }
+
+  received(server: NameServer, lane: Lane, message: Buffer): void {
+    const query = this.#queries.get(message.readUInt16BE(0));
+    if (query === undefined || !query.leftBy(lane)) return;
+    const answer = decodeAnswer(message, query.packet, query.type);
+    if (answer === undefined) return;
+    const now = this.#clock.now();
+    server.answered(now - query.since);
+    if (answer.kind !== 'truncated' && answer.kind !== 'failed') this.#answered(query, answer, now);
+    else if (lane !== query.lane) {
+      // An earlier copy's: the query is on another way already.
+    } else if (answer.kind === 'failed') this.#failed(query, server, answer.why, now);
+    else if (query.tcp) this.#failed(query, server, 'an answer cut short over TCP', now);
+    else {
+      query.tcp = true;
+      this.#send(query, now);
+    }
+  }
+
+  lost(server: NameServer, lane: Lane, error: NodeJS.ErrnoException): void {
+    const now = this.#clock.now();
+    const why = error.code ?? error.message;
+    for (const query of this.#queries.all()) {
+      if (query.lane !== lane) continue;
+      query.leaveLane();
+      this.#failed(query, server, why, now);
+    }
+  }
+
+  /** A server could not say: the next one is asked, at once in the first round, later when the timer comes. */
+  #failed(query: Query, server: NameServer, words: string, now: number): void {
+    query.failures += 1;
+    const why = `name server ${server}: ${words}`;
+    const rounds = query.lookup.queries.some(decides) ? 1 : this.#options.attempts;
+    if (query.failures >= rounds * this.#servers.length) {
+      this.#answered(query, { kind: 'failed', why }, now);
+      return;
+    }
+    this.#nextServer(query, now);
+    if (query.failures % this.#servers.length !== 0) this.#send(query, now);
+  }
+
+  #answered(query: Query, answer: Answer, now: number): void {
+    const { lookup } = query;
+    query.answer = answer;
+    this.#forget(query);
+    if (isComplete(lookup)) {
+      this.#tell(lookup, this.#resultOf(lookup));
+      return;
+    }
+    if (lookup.awaits !== 'retry' || lookup.due - now <= SIBLING_MS) return;
+    lookup.awaits = 'sibling';
+    this.#arm(lookup, SIBLING_MS, now);
+  }
+
+  /** It is open no longer. */
+  #forget(query: Query): void {
+    this.#queries.delete(query.id);
+    query.leaveLane();
+  }
+
+  #tell(lookup: Lookup, result: LookupResult): void {
+    if (lookup.state === 'told') return;
+    if (lookup.state === 'fresh') this.#fresh -= 1;
+    if (lookup.state !== 'queued') this.#asked -= 1;
+    lookup.state = 'told';
+    this.#size -= 1;
+    this.#wheel.cancel(lookup);
+    for (const query of lookup.queries) if (query.answer === undefined) this.#forget(query);
+    lookup.asker.told(result);
+    this.#pump(this.#clock.now());
+  }
+
+  #resultOf(lookup: Lookup): LookupResult {
+    const { queries } = lookup;
+    if (queries.some((query) => query.answer?.kind === 'addresses'))
+      return { kind: 'addresses', v6: addressesOf(queries, AAAA), v4: addressesOf(queries, A) };
+    const failed = queries.find((query) => query.answer?.kind === 'failed')?.answer;
+    if (failed?.kind === 'failed') {
+      return { kind: 'fault', fault: LOCAL.test(failed.why) ? 'local-limit' : 'server', why: failed.why };
+    }
+    if (queries.some(decides)) return { kind: 'fault', fault: 'no-name', why: 'no such name (NXDOMAIN)' };
+    if (queries.length === 0 || queries.some((query) => query.answer === undefined)) {
+      const why = `no answer from ${this.#servers.join(', ')} within ${this.#budgetMs / 1000} s`;
+      return { kind: 'fault', fault: 'silent', why };
+    }
+    return { kind: 'fault', fault: 'no-address', why: 'the name has no address' };
+  }
+}
+
+const CLOSED: LookupResult = { kind: 'fault', fault: 'closed', why: 'the resolver was closed' };
+const CROWDED: LookupResult = {
+  kind: 'fault',
+  fault: 'local-limit',
+  why: `more than ${MAX_LOOKUPS} names are being asked for at once`,
+};
+
+/** Codes that speak of this machine. */
+const LOCAL = /: (EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL)$/;
+
+/** Whether the answer for one type says enough where the other's does not come: addresses, or that there is no such name. */
+function decides(query: Query): boolean {
+  return query.answer?.kind === 'addresses' || query.answer?.kind === 'no-name';
+}
+
+function hasAnswer(lookup: Lookup): boolean {
+  for (const query of lookup.queries) if (query.answer !== undefined) return true;
+  return false;
+}
+
+function isComplete(lookup: Lookup): boolean {
+  for (const query of lookup.queries) if (query.answer === undefined) return false;
+  return true;
+}
+
+function addressesOf(queries: readonly Query[], type: RecordType): readonly string[] {
+  const answer = queries.find((query) => query.type === type)?.answer;
+  return answer?.kind === 'addresses' ? answer.addresses : [];
+}

@@ -1,0 +1,134 @@
+/**
+ * The ways queries go to one name server: UDP sockets and a TCP connection.
+ *
+ * lane   one socket that is connected to one server: the kernel drops what comes from anywhere else, and its port is
+ *        random. An answer counts only on a lane that its query left by.
+ *        opening —connected→ open —error or end→ over. A lane that is over is never used again: the next has a new port.
+ */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { type Socket as TcpSocket, connect as tcpConnect } from 'node:net';
+import { familyOf } from './addresses.ts';
+import type { ServerAddress } from './resolv_conf.ts';
+
+export interface LaneUser {
+  /** A whole message came, of 12 bytes at least. */
+  received(lane: Lane, message: Buffer): void;
+  /** The lane is over: nothing more comes. Called once, never during `send`. */
+  failed(lane: Lane, error: NodeJS.ErrnoException): void;
+}
+
+export interface Lane {
+  /** Queries that left by it and are open: its user's count. */
+  load: number;
+  /** `packet` must stay as it is until it is answered. */
+  send(packet: Buffer): void;
+  close(): void;
+}
+
+/** The header of every message. */
+const MIN_MESSAGE = 12;
+
+export class UdpLane implements Lane {
+  load = 0;
+  readonly #socket: UdpSocket;
+  readonly #user: LaneUser;
+  /** What was sent while it opens; undefined from then on. */
+  #early: Buffer[] | undefined = [];
+  #over = false;
+  /** That nobody is there is told to whoever calls next: the reading side, or the next to send. */
+  readonly #sent = (error: Error | null): void => {
+    if (error) this.#end(error);
+  };
+
+  constructor(server: ServerAddress, user: LaneUser) {
+    this.#user = user;
+    this.#socket = createSocket(familyOf(server.address) === 6 ? 'udp6' : 'udp4');
+    // The resolver's timer keeps the process alive while a name is asked for; an idle socket must not.
+    this.#socket.unref();
+    this.#socket.on('message', (message) => this.#received(message));
+    this.#socket.on('error', (error) => this.#end(error));
+    this.#socket.connect(server.port, server.address, (error?: Error) => this.#opened(error));
+  }
+
+  send(packet: Buffer): void {
+    if (this.#over) return;
+    if (this.#early !== undefined) this.#early.push(packet);
+    else this.#socket.send(packet, this.#sent);
+  }
+
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.close();
+  }
+
+  #opened(error: Error | undefined): void {
+    if (error) {
+      this.#end(error);
+      return;
+    }
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const packet of early) this.send(packet);
+  }
+
+  #received(message: Buffer): void {
+    if (message.length >= MIN_MESSAGE) this.#user.received(this, message);
+  }
+
+  #end(error: NodeJS.ErrnoException): void {
+    if (this.#over) return;
+    this.close();
+    this.#user.failed(this, error);
+  }
+}
+
+/** All answers of a server that are too long for UDP, pipelined on one connection (RFC 7766). */
+export class TcpLane implements Lane {
+  load = 0;
+  readonly #socket: TcpSocket;
+  readonly #user: LaneUser;
+  /** What came of a message that is not complete: at most 64 KiB and a chunk. */
+  #rest: Buffer = Buffer.alloc(0);
+  #over = false;
+
+  constructor(server: ServerAddress, user: LaneUser) {
+    this.#user = user;
+    this.#socket = tcpConnect({ host: server.address, port: server.port, noDelay: true, autoSelectFamily: false });
+    this.#socket.unref();
+    this.#socket.on('data', (chunk) => this.#received(chunk as Buffer));
+    this.#socket.on('error', (error) => this.#end(error));
+    this.#socket.on('close', () => this.#end(new Error('the connection was closed')));
+  }
+
+  send(packet: Buffer): void {
+    if (this.#over) return;
+    const framed = Buffer.allocUnsafe(2 + packet.length);
+    framed.writeUInt16BE(packet.length, 0);
+    packet.copy(framed, 2);
+    this.#socket.write(framed);
+  }
+
+  close(): void {
+    this.#over = true;
+    this.#socket.destroy();
+  }
+
+  #received(chunk: Buffer): void {
+    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    while (!this.#over && bytes.length >= 2) {
+      const end = 2 + bytes.readUInt16BE(0);
+      if (bytes.length < end) break;
+      const message = bytes.subarray(2, end);
+      bytes = bytes.subarray(end);
+      if (message.length >= MIN_MESSAGE) this.#user.received(this, message);
+    }
+    this.#rest = bytes;
+  }
+
+  #end(error: NodeJS.ErrnoException): void {
+    if (this.#over) return;
+    this.close();
+    this.#user.failed(this, error);
+  }
+}

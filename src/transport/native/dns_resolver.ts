@@ -1,0 +1,277 @@
+/**
+ * Names to addresses without threads: literals, /etc/hosts in memory, then queries to the name servers, answers kept for
+ * the run. `dns.lookup` is not used (four threads: 40 names against a silent server take it 20 s); nor is c-ares, whose
+ * way through Node costs 44 µs of CPU a name where our own datagrams cost 17 to 25.
+ */
+import { readFileSync } from 'node:fs';
+import { domainToASCII } from 'node:url';
+import type { TimerSource } from '../../util/timer_wheel.ts';
+import { type Family, familyOf, inOrder } from './addresses.ts';
+import { type Asker, DnsClient, type LookupFault, type LookupResult } from './dns_client.ts';
+import { nameFault } from './dns_message.ts';
+import { type HostAddresses, parseHosts } from './hosts_file.ts';
+import { candidates, parseResolvConf, type ResolvConf, type ServerAddress } from './resolv_conf.ts';
+import { type NameResolver, ResolveError, type ResolveFault } from './resolver.ts';
+
+/** Names remembered at most, in two generations: where the younger is full, the older is forgotten. */
+const REMEMBERED = 100_000;
+/** How long a name that does not exist is remembered: it may be created while a run goes on. */
+const REFUSED_MS = 5_000;
+
+export interface DnsResolverOptions {
+  readonly clock: TimerSource;
+  /** Instead of the servers of resolv.conf. */
+  readonly servers?: readonly ServerAddress[];
+  /** @default '/etc/resolv.conf' */
+  readonly resolvConf?: string;
+  /** @default '/etc/hosts' */
+  readonly hostsFile?: string;
+}
+
+/** A promise that is open. */
+interface Waiting {
+  readonly promise: Promise<readonly string[]>;
+  readonly resolve: (addresses: readonly string[]) => void;
+  readonly reject: (error: ResolveError) => void;
+}
+
+/** A name that does not exist, on the clock. */
+class Refused {
+  readonly error: ResolveError;
+  readonly until: number;
+
+  constructor(error: ResolveError, until: number) {
+    this.error = error;
+    this.until = until;
+  }
+}
+
+/** The files are read at the first name that is not a literal, and not again. */
+export class DnsResolver implements NameResolver {
+  readonly #options: DnsResolverOptions;
+  #hosts: ReadonlyMap<string, HostAddresses> | undefined;
+  #conf: ResolvConf | undefined;
+  #client: DnsClient | undefined;
+  #closed = false;
+  /** What was answered, is being asked for, or does not exist. What is being asked for is bounded by the client. */
+  readonly #known = new Remembered<readonly string[] | Promise<readonly string[]> | Refused>(REMEMBERED);
+
+  constructor(options: DnsResolverOptions) {
+    this.#options = options;
+  }
+
+  resolve(name: string, family: Family): readonly string[] | Promise<readonly string[]> {
+    const literal = mayBeLiteral(name) ? familyOf(name) : 0;
+    if (literal !== 0) return literalOf(name, literal, family);
+    const id = family === 'any' ? name.toLowerCase() : `${family} ${name.toLowerCase()}`;
+    const known = this.#known.get(id);
+    if (known === undefined) return this.#find(name, id, family);
+    if (!(known instanceof Refused)) return known;
+    return known.until > this.#options.clock.now() ? Promise.reject(known.error) : this.#find(name, id, family);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#client?.close();
+  }
+
+  #find(name: string, id: string, family: Family): readonly string[] | Promise<readonly string[]> {
+    const ascii = asciiOf(name);
+    const bare = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
+    const fault = this.#closed ? 'the resolver was closed' : whyNoName(bare);
+    if (fault !== undefined) {
+      return Promise.reject(new ResolveError(name, this.#closed ? 'closed' : 'name', fault));
+    }
+    const here = this.#hostsFile().get(bare) ?? (LOCALHOST.test(bare) ? LOOPBACK : undefined);
+    if (here !== undefined) {
+      const addresses = ordered(here, family);
+      if (addresses.length > 0) {
+        this.#known.set(id, addresses);
+        return addresses;
+      }
+    }
+    const waiting = Promise.withResolvers<readonly string[]>();
+    this.#known.set(id, waiting.promise);
+    new Search(this, name, id, family, candidates(ascii, this.#settings()), waiting).next();
+    return waiting.promise;
+  }
+
+  /** For `Search`. */
+  ask(name: string, family: Family, asker: Asker): void {
+    this.#client ??= new DnsClient(this.#settings(), this.#options.clock);
+    this.#client.ask(name, family, asker);
+  }
+
+  /** For `Search`: the end of it. */
+  found(id: string, addresses: readonly string[], waiting: Waiting): void {
+    this.#known.set(id, addresses);
+    waiting.resolve(addresses);
+  }
+
+  /** For `Search`: the end of it. */
+  missed(id: string, error: ResolveError, waiting: Waiting): void {
+    if (error.fault === 'no-name' || error.fault === 'no-address') {
+      this.#known.set(id, new Refused(error, this.#options.clock.now() + REFUSED_MS));
+    } else this.#known.delete(id);
+    // The caller may have gone away at its deadline: then nobody hears of this, and that is no fault of the process.
+    waiting.promise.catch(() => {});
+    waiting.reject(error);
+  }
+
+  #hostsFile(): ReadonlyMap<string, HostAddresses> {
+    this.#hosts ??= parseHosts(textOf(this.#options.hostsFile ?? '/etc/hosts'));
+    return this.#hosts;
+  }
+
+  #settings(): ResolvConf {
+    if (this.#conf === undefined) {
+      const conf = parseResolvConf(textOf(this.#options.resolvConf ?? '/etc/resolv.conf'));
+      const { servers } = this.#options;
+      this.#conf = servers === undefined ? conf : { ...conf, servers };
+    }
+    return this.#conf;
+  }
+}
+
+/**
+ * One name on its way through the search list. It goes on only where the servers say for certain that there is nothing
+ * under a full name: after a failure, going on could end at another host with the same short name.
+ */
+class Search implements Asker {
+  readonly #resolver: DnsResolver;
+  readonly #name: string;
+  readonly #id: string;
+  readonly #family: Family;
+  readonly #candidates: readonly string[];
+  readonly #waiting: Waiting;
+  #next = 0;
+  /** One of the full names exists, though without an address. */
+  #exists: string | undefined;
+
+  constructor(
+    resolver: DnsResolver,
+    name: string,
+    id: string,
+    family: Family,
+    candidates: readonly string[],
+    waiting: Waiting,
+  ) {
+    this.#resolver = resolver;
+    this.#name = name;
+    this.#id = id;
+    this.#family = family;
+    // A domain of the search list may make it too long.
+    this.#candidates = candidates.filter((candidate) => nameFault(candidate) === undefined);
+    this.#waiting = waiting;
+  }
+
+  next(): void {
+    this.#resolver.ask(this.#candidates[this.#next++]!, this.#family, this);
+  }
+
+  told(result: LookupResult): void {
+    if (result.kind === 'addresses') {
+      const addresses = ordered(result, this.#family);
+      if (addresses.length > 0) this.#resolver.found(this.#id, addresses, this.#waiting);
+      else this.#miss('no-address', `${[...result.v6, ...result.v4].join(', ')} cannot be a host's address`);
+      return;
+    }
+    const { fault, why } = result;
+    if (fault !== 'no-name' && fault !== 'no-address') {
+      this.#miss(fault, why);
+      return;
+    }
+    if (fault === 'no-address') this.#exists ??= FAMILY_WORDS[this.#family];
+    if (this.#next < this.#candidates.length) this.next();
+    else if (this.#exists !== undefined) this.#miss('no-address', this.#exists);
+    else this.#miss('no-name', `${why}${this.#asked()}`);
+  }
+
+  /** What was asked for, where that is more than the name itself. */
+  #asked(): string {
+    if (this.#candidates.length < 2) return '';
+    return `; asked for ${this.#candidates.map((candidate) => `"${candidate}"`).join(', ')}`;
+  }
+
+  #miss(fault: LookupFault & ResolveFault, why: string): void {
+    this.#resolver.missed(this.#id, new ResolveError(this.#name, fault, why), this.#waiting);
+  }
+}
+
+/** A map that forgets: the older half of what it keeps, at once, whenever it is full. */
+class Remembered<Value> {
+  readonly #half: number;
+  #young = new Map<string, Value>();
+  #old = new Map<string, Value>();
+
+  constructor(size: number) {
+    this.#half = size / 2;
+  }
+
+  get(id: string): Value | undefined {
+    return this.#young.get(id) ?? this.#old.get(id);
+  }
+
+  set(id: string, value: Value): void {
+    if (this.#young.size >= this.#half && !this.#young.has(id)) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(id, value);
+  }
+
+  delete(id: string): void {
+    this.#young.delete(id);
+    this.#old.delete(id);
+  }
+}
+
+const FAMILY_WORDS: Readonly<Record<Family, string>> = {
+  any: 'the name has no address',
+  4: 'the name has no IPv4 address',
+  6: 'the name has no IPv6 address',
+};
+
+/** RFC 6761 §6.3, for machines whose hosts file does not say so. */
+const LOCALHOST = /^(.+\.)?localhost$/;
+const LOOPBACK: HostAddresses = { v6: ['::1'], v4: ['127.0.0.1'] };
+
+/** Whether it is worth a closer look: addresses have a colon, or a digit at the end. */
+function mayBeLiteral(name: string): boolean {
+  const last = name.charCodeAt(name.length - 1);
+  return (last >= 0x30 && last <= 0x39) || name.includes(':');
+}
+
+function literalOf(name: string, literal: 4 | 6, family: Family): readonly string[] | Promise<never> {
+  if (family === 'any' || family === literal) return [name];
+  const why = `it is an IPv${literal} address, and only IPv${family} is wanted`;
+  return Promise.reject(new ResolveError(name, 'no-address', why));
+}
+
+function ordered(addresses: { readonly v6: readonly string[]; readonly v4: readonly string[] }, family: Family) {
+  return inOrder(family === 4 ? [] : addresses.v6, family === 6 ? [] : addresses.v4);
+}
+
+/** In lower case, and as it stands in the DNS where it is not ASCII; as it is where it cannot stand there. */
+function asciiOf(name: string): string {
+  if (!BEYOND_ASCII.test(name)) return name.toLowerCase();
+  return domainToASCII(name) || name;
+}
+
+/** Nothing but letters, digits, `-`, `_` and dots, some of them beyond ASCII: the conversion would drop or decode others. */
+const BEYOND_ASCII = /^(?=.*[^\x00-\x7f])[\w.\x80-\uffff-]+$/;
+
+function whyNoName(bare: string): string | undefined {
+  if (/^\d+(\.\d+){3}$/.test(bare)) return 'neither an address nor a name';
+  const fault = nameFault(bare);
+  return fault === undefined ? undefined : `not a name: ${fault}`;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    // A machine without the file has its defaults: no hosts, a name server on 127.0.0.1.
+    return '';
+  }
+}

@@ -1,0 +1,210 @@
+import { createCipheriv, createHmac } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CIPHERS, MACS } from '../../src/ssh/algorithms.ts';
+import { createOpener, createSealer, type DirectionKeys, type Opener, PlainCipher } from '../../src/ssh/cipher.ts';
+import { SshError } from '../../src/ssh/errors.ts';
+import { MAX_PACKET } from '../../src/ssh/messages.ts';
+import { Writer } from '../../src/ssh/wire.ts';
+import { plainPacket, seededRandom, u32 } from './bytes.ts';
+
+const SUITES = CIPHERS.flatMap((cipher) => (cipher.aead ? [undefined] : MACS).map((mac) => ({ cipher, mac })));
+const NAMED = SUITES.map((suite) => [`${suite.cipher.name} ${suite.mac?.name ?? ''}`.trim(), suite] as const);
+
+function keysFor({ cipher, mac }: (typeof SUITES)[number], iv?: Buffer): DirectionKeys {
+  const random = seededRandom(cipher.keyLength * 100 + (mac?.keyLength ?? 0));
+  return {
+    cipher,
+    mac,
+    key: random.bytes(cipher.keyLength),
+    iv: iv ?? random.bytes(cipher.ivLength),
+    macKey: random.bytes(mac?.keyLength ?? 0),
+  };
+}
+
+const zeros = (target: Buffer, offset: number, count: number) => void target.fill(0, offset, offset + count);
+
+/** The packets of these payloads, sealed one after the other, counted from `sequence`. */
+function seal(keys: DirectionKeys | undefined, payloads: readonly Uint8Array[], sequence = 0): Buffer[] {
+  const sealer = keys ? createSealer(keys, zeros) : new PlainCipher();
+  return payloads.map((payload, i) => {
+    const packet = new Writer(64);
+    packet.length = 5;
+    packet.raw(payload);
+    const out = new Writer(16);
+    sealer.seal(packet, (sequence + i) >>> 0, out);
+    return out.copy();
+  });
+}
+
+/** Opens what comes in chunks of these sizes, asking for the size at each of them. */
+function open(opener: Opener, bytes: Buffer, sizes: readonly number[], sequence = 0): Buffer[] {
+  const payloads: Buffer[] = [];
+  let pending = Buffer.alloc(0);
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const chunk = bytes.subarray(at, at + sizes[i % sizes.length]!);
+    at += chunk.length;
+    pending = Buffer.concat([pending, chunk]);
+    for (;;) {
+      const size = opener.size(pending, 0, pending.length);
+      if (size === 0 || size > pending.length) break;
+      const { plain, start, end } = opener.open(pending, 0, size, (sequence + payloads.length) >>> 0);
+      payloads.push(Buffer.from(plain.subarray(start, end)));
+      pending = pending.subarray(size);
+    }
+  }
+  return payloads;
+}
+
+function reasonOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    return error instanceof SshError ? error.reason : String(error);
+  }
+  return 'opened';
+}
+
+const GARBAGE = seededRandom(1).bytes(MAX_PACKET + 1024);
+
+describe.each(NAMED)('%s', (_name, suite) => {
+  it('opens what it sealed, in any chunks, from any sequence number', () => {
+    const payloads = fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { minLength: 1, maxLength: 6 });
+    const sizes = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(payloads, sizes, fc.nat(0xffffffff), (plain, cut, sequence) => {
+        const keys = keysFor(suite);
+        const bytes = Buffer.concat(seal(keys, plain, sequence));
+        expect(open(createOpener(keys), bytes, cut, sequence)).toEqual(plain.map((payload) => Buffer.from(payload)));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it.each([1, 15, 16, 17, 32_768, 35_000])('takes a payload of %d bytes', (length) => {
+    const keys = keysFor(suite);
+    const payload = seededRandom(length).bytes(length);
+    const [packet] = seal(keys, [payload]);
+    expect(open(createOpener(keys), packet!, [packet!.length])).toEqual([payload]);
+    expect(open(createOpener(keys), packet!, [1000])).toEqual([payload]);
+  });
+
+  it('refuses a packet with any byte changed, at the latest when as many bytes have come as it claims', () => {
+    const keys = keysFor(suite);
+    const [packet, next] = seal(keys, [Buffer.from('a payload of some length'), Buffer.from('the next')]);
+    for (let at = 0; at < packet!.length; at++) {
+      for (const bit of [1, 0x80]) {
+        const bytes = Buffer.concat([packet!, next!]);
+        bytes[at]! ^= bit;
+        // The length of aes-ctr without etm is encrypted, so a change of it may claim up to 256 KiB.
+        const opener = createOpener(keys);
+        const size = reasonOf(() => open(opener, bytes, [bytes.length]));
+        const reason = size === 'opened' ? reasonOf(() => openOne(keys, Buffer.concat([bytes, GARBAGE]))) : size;
+        expect([at, reason]).toEqual([at, 'protocol']);
+      }
+    }
+  });
+
+  it('refuses a packet out of its turn: dropped, repeated, or counted otherwise', () => {
+    const keys = keysFor(suite);
+    const [first, second] = seal(keys, [Buffer.from('first'), Buffer.from('second')]);
+    expect(reasonOf(() => open(createOpener(keys), second!, [second!.length]))).toBe('protocol');
+    expect(reasonOf(() => open(createOpener(keys), Buffer.concat([first!, first!]), [1000]))).toBe('protocol');
+    // An AEAD counts by its nonce, not by the sequence number.
+    const counted = reasonOf(() => open(createOpener(keys), first!, [1000], 1));
+    expect(counted).toBe(suite.cipher.aead ? 'opened' : 'protocol');
+  });
+
+  it('refuses a packet under other keys', () => {
+    const [packet] = seal(keysFor(suite), [Buffer.from('hello')]);
+    const other = { ...keysFor(suite), key: Buffer.alloc(suite.cipher.keyLength, 7) };
+    const bytes = Buffer.concat([packet!, GARBAGE]);
+    expect(reasonOf(() => openOne(other, bytes))).toBe('protocol');
+  });
+});
+
+/** Opens the first packet of `bytes` with fresh keys. */
+function openOne(keys: DirectionKeys, bytes: Buffer): void {
+  const opener = createOpener(keys);
+  opener.open(bytes, 0, opener.size(bytes, 0, bytes.length), 0);
+}
+
+/** The plain packet that all suites protect, padded to blocks of 16 with zeros. */
+function padded(payload: Buffer, lengthCounts: boolean): Buffer {
+  const head = lengthCounts ? 5 : 1;
+  let padding = 16 - ((head + payload.length) % 16);
+  if (padding < 4) padding += 16;
+  return Buffer.concat([u32(1 + payload.length + padding), Buffer.of(padding), payload, Buffer.alloc(padding)]);
+}
+
+describe('on the wire', () => {
+  const payload = Buffer.from('what is said');
+
+  it.each([
+    ['000000000000000000000000', '000000000000000000000001'],
+    ['0123456700000000ffffffff', '012345670000000100000000'],
+    ['ffffffffffffffffffffffff', 'ffffffff0000000000000000'],
+  ])('aes-gcm: length, ciphertext, tag; nonce %s is followed by %s', (iv, next) => {
+    const suite = SUITES.find(({ cipher }) => cipher.name === 'aes256-gcm@openssh.com')!;
+    const keys = keysFor(suite, Buffer.from(iv, 'hex'));
+    const byHand = [iv, next].map((nonce) => {
+      const plain = padded(payload, false);
+      const cipher = createCipheriv('aes-256-gcm', keys.key, Buffer.from(nonce, 'hex'));
+      cipher.setAAD(plain.subarray(0, 4));
+      const text = Buffer.concat([cipher.update(plain.subarray(4)), cipher.final()]);
+      return Buffer.concat([plain.subarray(0, 4), text, cipher.getAuthTag()]);
+    });
+    expect(seal(keys, [payload, payload])).toEqual(byHand);
+  });
+
+  it.each(MACS.map((mac) => [mac.name, mac] as const))('aes-ctr with %s: MAC over what, and where', (_name, mac) => {
+    const suite = SUITES.find(({ cipher, mac: candidate }) => cipher.name === 'aes128-ctr' && candidate === mac)!;
+    const keys = keysFor(suite);
+    const cipher = createCipheriv('aes-128-ctr', keys.key, keys.iv);
+    const sequence = 0xfffffffe;
+    const byHand = [sequence, sequence + 1, 0].map((number) => {
+      const plain = padded(payload, !mac.etm);
+      const text = mac.etm
+        ? Buffer.concat([plain.subarray(0, 4), cipher.update(plain.subarray(4))])
+        : cipher.update(plain);
+      const covered = mac.etm ? text : plain;
+      return Buffer.concat([text, createHmac(mac.hash, keys.macKey).update(u32(number)).update(covered).digest()]);
+    });
+    expect(seal(keys, [payload, payload, payload], sequence)).toEqual(byHand);
+  });
+
+  it('without protection: blocks of 8, at least 4 bytes of padding', () => {
+    for (let length = 1; length < 40; length++) {
+      const bytes = Buffer.alloc(length, 7);
+      expect(seal(undefined, [bytes])).toEqual([plainPacket(bytes)]);
+    }
+  });
+});
+
+describe('lengths that lie', () => {
+  const plain = new PlainCipher();
+
+  it.each([0, 1, 4, 11, 13, MAX_PACKET + 4, 0x7fffffff, 0x80000000, 0xffffffff])(
+    'a plain packet of %d bytes',
+    (length) => {
+      const bytes = Buffer.concat([u32(length), Buffer.alloc(64)]);
+      expect(reasonOf(() => plain.size(bytes, 0, bytes.length))).toBe('protocol');
+    },
+  );
+
+  it.each([0, 1, 3, 12, 20, 255])('%d bytes of padding in a packet of 12', (padding) => {
+    const bytes = plainPacket(Buffer.alloc(3, 9), { padding });
+    expect(bytes.length).toBe(16);
+    expect(reasonOf(() => plain.open(bytes, 0, plain.size(bytes, 0, bytes.length)))).toBe('protocol');
+  });
+
+  it.each(NAMED)('under %s', (_name, suite) => {
+    for (const length of [0, 15, 17, MAX_PACKET + 16, 0xfffffff0]) {
+      const bytes = Buffer.concat([u32(length), Buffer.alloc(64)]);
+      // Where the length is encrypted these are other lengths, and mostly impossible ones too.
+      if (suite.mac && !suite.mac.etm) continue;
+      expect(reasonOf(() => createOpener(keysFor(suite)).size(bytes, 0, bytes.length))).toBe('protocol');
+    }
+    expect(createOpener(keysFor(suite)).size(Buffer.alloc(3), 0, 3)).toBe(0);
+  });
+});

@@ -1,0 +1,537 @@
+/** The resolver against a scripted name server on real sockets; time is moved by hand, so that nothing waits. */
+import { promises as dns } from 'node:dns';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { DnsResolver } from '../../../src/transport/native/dns_resolver.ts';
+import { ResolveError } from '../../../src/transport/native/resolver.ts';
+import type { TimerSource } from '../../../src/util/timer_wheel.ts';
+import { ManualClock, settle } from '../../util/manual_clock.ts';
+import { answerTo, type Script, ScriptedNameServer, zone } from './scripted_name_server.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'resolver-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const opened: { close(): void | Promise<void> }[] = [];
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close();
+});
+
+const realClock: TimerSource = {
+  now: () => performance.now(),
+  setTimer: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+async function serve(script: Script): Promise<ScriptedNameServer> {
+  const server = await ScriptedNameServer.open(script);
+  opened.push(server);
+  return server;
+}
+
+interface Setting {
+  readonly clock?: TimerSource;
+  readonly conf?: string;
+  readonly hosts?: string;
+}
+
+let files = 0;
+function file(text: string): string {
+  const path = join(folder, `${files++}`);
+  writeFileSync(path, text);
+  return path;
+}
+
+function resolverOf(servers: readonly ScriptedNameServer[], setting: Setting = {}): DnsResolver {
+  const resolver = new DnsResolver({
+    clock: setting.clock ?? new ManualClock(),
+    servers: servers.map(({ address }) => address),
+    resolvConf: file(setting.conf ?? ''),
+    hostsFile: file(setting.hosts ?? ''),
+  });
+  opened.push(resolver);
+  return resolver;
+}
+
+/** The error that a promise of the resolver rejects with. */
+async function faultOf(promise: readonly string[] | Promise<readonly string[]>): Promise<ResolveError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof ResolveError) return error;
+    throw error;
+  }
+  throw new Error('it resolved');
+}
+
+const both = zone({
+  'web1.example': [
+    { type: 'A', value: '192.0.2.1' },
+    { type: 'A', value: '192.0.2.2' },
+    { type: 'AAAA', value: '2001:db8::1' },
+  ],
+  'old.example': [{ type: 'A', value: '192.0.2.3' }],
+  'empty.example': [],
+});
+const bothOf = ['2001:db8::1', '192.0.2.1', '192.0.2.2'];
+
+describe('what needs no server', () => {
+  test.each([
+    ['192.0.2.1', 'any', ['192.0.2.1']],
+    ['192.0.2.1', 4, ['192.0.2.1']],
+    ['2001:db8::1', 6, ['2001:db8::1']],
+    ['fe80::1%eth0', 'any', ['fe80::1%eth0']],
+    ['0.0.0.0', 'any', ['0.0.0.0']],
+    ['localhost', 'any', ['::1', '127.0.0.1']],
+    ['a.localhost.', 4, ['127.0.0.1']],
+    ['Here', 'any', ['2001:db8::9', '192.0.2.9']],
+    ['here', 6, ['2001:db8::9']],
+    ['four', 'any', ['192.0.2.8']],
+  ] as const)('%s (%s): at once', async (name, family, expected) => {
+    const server = await serve(() => 'drop');
+    const resolver = resolverOf([server], {
+      hosts: '192.0.2.9 here\n2001:db8::9 here\n192.0.2.8 four\n0.0.0.0 blocked',
+    });
+    expect(resolver.resolve(name, family)).toEqual(expected);
+    expect(server.asked).toEqual([]);
+  });
+
+  test.each([
+    ['192.0.2.1', 6, 'no-address', 'it is an IPv4 address, and only IPv6 is wanted'],
+    ['::1', 4, 'no-address', 'it is an IPv6 address, and only IPv4 is wanted'],
+    ['192.0.2.256', 'any', 'name', 'neither an address nor a name'],
+    ['', 'any', 'name', 'not a name: a part of it is empty'],
+    ['a..b', 'any', 'name', 'not a name: a part of it is empty'],
+    ['.', 'any', 'name', 'not a name: a part of it is empty'],
+    ['a b', 'any', 'name', 'not a name: it has a character that names do not have'],
+    ['a\nb', 'any', 'name', 'not a name: it has a character that names do not have'],
+    ['x'.repeat(64), 'any', 'name', 'not a name: a part of it is longer than 63 characters'],
+  ] as const)('%j (%s) is refused: %s', async (name, family, fault, why) => {
+    const server = await serve(() => 'drop');
+    const error = await faultOf(resolverOf([server]).resolve(name, family));
+    expect(error).toMatchObject({ fault, message: `name "${name}" does not resolve: ${why}` });
+    expect(server.asked).toEqual([]);
+  });
+
+  test('a silent server delays no literal and no name of the hosts file', async () => {
+    const server = await serve(() => 'drop');
+    const resolver = resolverOf([server], { hosts: '192.0.2.9 here' });
+    const waiting = faultOf(resolver.resolve('web1.example', 'any'));
+    await server.seen(2);
+    expect(resolver.resolve('192.0.2.1', 'any')).toEqual(['192.0.2.1']);
+    expect(resolver.resolve('here', 'any')).toEqual(['192.0.2.9']);
+    resolver.close();
+    expect(await waiting).toMatchObject({ fault: 'closed' });
+  });
+
+  test('a name of the hosts file without the family that is wanted is asked for', async () => {
+    const server = await serve(both);
+    const resolver = resolverOf([server], { hosts: '192.0.2.9 web1.example' });
+    expect(await resolver.resolve('web1.example', 6)).toEqual(['2001:db8::1']);
+  });
+});
+
+describe('answers', () => {
+  test('both types together, IPv6 first, remembered', async () => {
+    const server = await serve(both);
+    const resolver = resolverOf([server]);
+    expect(await resolver.resolve('Web1.Example', 'any')).toEqual(bothOf);
+    expect(resolver.resolve('web1.example', 'any')).toEqual(bothOf);
+    expect(server.asked.sort()).toEqual(['web1.example A', 'web1.example AAAA']);
+  });
+
+  test.each([
+    [4, '', ['web1.example A'], ['192.0.2.1', '192.0.2.2']],
+    [6, 'options no-aaaa', ['web1.example AAAA'], ['2001:db8::1']],
+    ['any', 'options no-aaaa', ['web1.example A'], ['192.0.2.1', '192.0.2.2']],
+  ] as const)('only what is wanted: %s %s', async (family, conf, asked, expected) => {
+    const server = await serve(both);
+    expect(await resolverOf([server], { conf }).resolve('web1.example', family)).toEqual(expected);
+    expect(server.asked).toEqual(asked);
+  });
+
+  test('one name asked for many times at once is one question', async () => {
+    const server = await serve(both);
+    const resolver = resolverOf([server]);
+    const all = await Promise.all(Array.from({ length: 20 }, () => resolver.resolve('web1.example', 'any')));
+    expect(all).toEqual(Array.from({ length: 20 }, () => bothOf));
+    expect(server.asked).toHaveLength(2);
+  });
+
+  test('a name that does not exist: said so, remembered for five seconds', async () => {
+    const server = await serve(both);
+    const clock = new ManualClock();
+    const resolver = resolverOf([server], { clock });
+    const first = await faultOf(resolver.resolve('none.example', 'any'));
+    expect(first).toMatchObject({
+      fault: 'no-name',
+      message: 'name "none.example" does not resolve: no such name (NXDOMAIN)',
+    });
+    expect(await faultOf(resolver.resolve('none.example', 'any'))).toBe(first);
+    expect(server.asked).toHaveLength(2);
+    clock.jump(5001);
+    await faultOf(resolver.resolve('none.example', 'any'));
+    expect(server.asked).toHaveLength(4);
+  });
+
+  test.each([
+    ['empty.example', 'any', 'the name has no address'],
+    ['empty.example', 4, 'the name has no IPv4 address'],
+    ['old.example', 6, 'the name has no IPv6 address'],
+  ] as const)('%s (%s) has no address: %s', async (name, family, why) => {
+    const error = await faultOf(resolverOf([await serve(both)]).resolve(name, family));
+    expect(error).toMatchObject({ fault: 'no-address', message: `name "${name}" does not resolve: ${why}` });
+  });
+
+  test('an address that is this machine for the kernel is none', async () => {
+    const server = await serve(({ type }) => ({ records: [{ type, value: type === 'A' ? '0.0.0.0' : '::' }] }));
+    const error = await faultOf(resolverOf([server]).resolve('blocked.example', 'any'));
+    expect(error).toMatchObject({ fault: 'no-address' });
+    expect(error.message).toContain(`::, 0.0.0.0 cannot be a host's address`);
+  });
+
+  test('aliases are followed, circles are a failure', async () => {
+    const server = await serve(
+      zone({
+        'a.example': [
+          { type: 'CNAME', value: 'b.example' },
+          { name: 'b.example', type: 'A', value: '192.0.2.1' },
+        ],
+        'c.example': [{ type: 'CNAME', value: 'c.example' }],
+      }),
+    );
+    const clock = new ManualClock();
+    const resolver = resolverOf([server], { clock, conf: 'options attempts:1' });
+    expect(await resolver.resolve('a.example', 4)).toEqual(['192.0.2.1']);
+    const error = await faultOf(resolver.resolve('c.example', 4));
+    expect(error).toMatchObject({ fault: 'server' });
+    expect(error.message).toContain('more than 8 aliases');
+  });
+
+  test('names that are not ASCII', async () => {
+    const server = await serve(zone({ 'xn--bcher-kva.example': [{ type: 'A', value: '192.0.2.1' }] }));
+    expect(await resolverOf([server]).resolve('Bücher.example', 4)).toEqual(['192.0.2.1']);
+  });
+
+  test('c-ares hears the same from the same server', async () => {
+    const server = await serve(both);
+    const theirs = new dns.Resolver();
+    theirs.setServers([`127.0.0.1:${server.address.port}`]);
+    const v4 = await theirs.resolve4('web1.example');
+    const v6 = await theirs.resolve6('web1.example');
+    expect(new Set(await resolverOf([server]).resolve('web1.example', 'any'))).toEqual(new Set([...v4, ...v6]));
+  });
+});
+
+describe('TCP', () => {
+  test.each([1, 7, 65_537])('an answer that is too long for UDP comes over TCP, in pieces of %i', async (pieces) => {
+    const server = await serve((question) => (question.over === 'udp' ? { truncated: true } : both(question)));
+    server.pieces = pieces;
+    expect(await resolverOf([server]).resolve('web1.example', 'any')).toEqual(bothOf);
+    expect(server.questions.map(({ over }) => over).sort()).toEqual(['tcp', 'tcp', 'udp', 'udp']);
+  });
+
+  test('options use-vc: TCP from the start, one connection for all', async () => {
+    const server = await serve(both);
+    const resolver = resolverOf([server], { conf: 'options use-vc' });
+    await Promise.all([resolver.resolve('web1.example', 'any'), resolver.resolve('old.example', 'any')]);
+    expect(server.questions.map(({ over }) => over)).toEqual(['tcp', 'tcp', 'tcp', 'tcp']);
+  });
+
+  test('an answer cut short over TCP is a failure', async () => {
+    const server = await serve(() => ({ truncated: true }));
+    const error = await faultOf(resolverOf([server], { conf: 'options attempts:1' }).resolve('web1.example', 4));
+    expect(error.message).toContain('an answer cut short over TCP');
+  });
+});
+
+describe('what is not an answer', () => {
+  test('wrong id, wrong question, wrong port, garbage: the true answer counts', async () => {
+    const other = await serve(() => 'drop');
+    const server = await serve((question) => {
+      const wrong = answerTo(question, { records: [{ type: 'A', value: '198.51.100.1' }] });
+      const wrongId = Buffer.from(wrong);
+      wrongId.writeUInt16BE((wrongId.readUInt16BE(0) + 1) & 0xffff, 0);
+      const wrongName = Buffer.from(wrong);
+      wrongName[13]! ^= 1;
+      const noAnswer = Buffer.from(wrong);
+      noAnswer[2]! &= 0x7f;
+      const right = answerTo(question, { records: [{ type: 'A', value: '192.0.2.1' }] });
+      return [wrongId, wrongName, noAnswer, wrong.subarray(0, 11), wrong.subarray(0, 20), right];
+    });
+    expect(await resolverOf([server, other]).resolve('web1.example', 4)).toEqual(['192.0.2.1']);
+  });
+
+  test('any garbage under the right id', async () => {
+    let garbage: Uint8Array = new Uint8Array();
+    const server = await serve((question) => [
+      Buffer.concat([question.message.subarray(0, 2), garbage]),
+      answerTo(question, { records: [{ type: 'A', value: '192.0.2.1' }] }),
+    ]);
+    const resolver = resolverOf([server]);
+    let names = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 60 }), async (bytes) => {
+        // A bare refusal without the question would count: it only makes the client ask again.
+        fc.pre(!(bytes.length >= 4 && bytes[2] === 0 && bytes[3] === 0));
+        garbage = bytes;
+        expect(await resolver.resolve(`n${names++}.example`, 4)).toEqual(['192.0.2.1']);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('the search list', () => {
+  const conf = 'search a.example b.example';
+
+  test.each([
+    ['web1', { 'web1.a.example': '192.0.2.1' }, ['web1.a.example'], ['192.0.2.1']],
+    ['web1', { 'web1.b.example': '192.0.2.2' }, ['web1.a.example', 'web1.b.example'], ['192.0.2.2']],
+    ['web1', { web1: '192.0.2.3' }, ['web1.a.example', 'web1.b.example', 'web1'], ['192.0.2.3']],
+    ['web1.x', { 'web1.x': '192.0.2.4' }, ['web1.x'], ['192.0.2.4']],
+    ['web1.x', { 'web1.x.a.example': '192.0.2.5' }, ['web1.x', 'web1.x.a.example'], ['192.0.2.5']],
+  ] as const)('%s with %j', async (name, names, asked, expected) => {
+    const records = Object.entries(names).map(([known, value]) => [known, [{ type: 'A', value } as const]]);
+    const server = await serve(zone(Object.fromEntries(records)));
+    expect(await resolverOf([server], { conf }).resolve(name, 4)).toEqual(expected);
+    expect(server.asked).toEqual(asked.map((each) => `${each} A`));
+  });
+
+  test('what was asked for is said', async () => {
+    const error = await faultOf(resolverOf([await serve(() => ({ code: 3 }))], { conf }).resolve('web1', 'any'));
+    expect(error.message).toBe(
+      'name "web1" does not resolve: no such name (NXDOMAIN); asked for "web1.a.example", "web1.b.example", "web1"',
+    );
+  });
+
+  test('a dot at the end: the name as it stands', async () => {
+    const server = await serve(() => ({ code: 3 }));
+    await faultOf(resolverOf([server], { conf }).resolve('web1.', 4));
+    expect(server.asked).toEqual(['web1 A']);
+  });
+
+  test('a failure ends it: the next name could be another host', async () => {
+    const server = await serve(({ name, type }) =>
+      name === 'web1.a.example' ? { code: 2 } : { records: [{ type, value: '192.0.2.1' }] },
+    );
+    const error = await faultOf(resolverOf([server], { conf: `${conf}\noptions attempts:1` }).resolve('web1', 4));
+    expect(error).toMatchObject({ fault: 'server' });
+    expect(error.message).toContain('SERVFAIL');
+    expect(server.asked).toEqual(['web1.a.example A']);
+  });
+});
+
+describe('lost packets', () => {
+  test('the other type was answered: asked again after 50 ms, and only what is missing', async () => {
+    const clock = new ManualClock();
+    let drops = 1;
+    const server = await serve((question) => (question.type === 'A' && drops-- > 0 ? 'drop' : both(question)));
+    const waiting = resolverOf([server], { clock }).resolve('web1.example', 'any');
+    await server.seen(2);
+    await settle();
+    clock.advanceSync(60);
+    expect(await waiting).toEqual(bothOf);
+    expect(server.asked.filter((each) => each.endsWith(' A'))).toHaveLength(2);
+    expect(server.asked).toHaveLength(3);
+  });
+
+  test('nothing was answered: asked again after 400 ms, then after twice the time each', async () => {
+    const clock = new ManualClock();
+    const server = await serve(() => 'drop');
+    const waiting = faultOf(resolverOf([server], { clock }).resolve('web1.example', 'any'));
+    await server.seen(2);
+    for (const [at, queries] of [
+      [390, 2],
+      [410, 4],
+      [1190, 4],
+      [1220, 6],
+      [2790, 6],
+      [2830, 8],
+    ] as const) {
+      clock.advanceSync(at - clock.now());
+      await server.seen(queries);
+      await settle();
+      expect([at, server.asked.length]).toEqual([at, queries]);
+    }
+    // Two attempts of five seconds are what resolv.conf grants.
+    clock.advanceSync(10_010 - clock.now());
+    expect(await waiting).toMatchObject({ fault: 'silent' });
+    expect((await waiting).message).toContain(`no answer from 127.0.0.1:${server.address.port} within 10 s`);
+    expect(clock.timers).toBe(0);
+  });
+
+  test('a late answer counts', async () => {
+    const clock = new ManualClock();
+    const early: Buffer[] = [];
+    const server = await serve((question) => {
+      early.push(answerTo(question, { records: [{ type: 'A', value: '192.0.2.1' }] }));
+      return early.length === 1 ? 'drop' : [early[0]!];
+    });
+    const waiting = resolverOf([server], { clock }).resolve('web1.example', 4);
+    await server.seen(1);
+    clock.advanceSync(410);
+    expect(await waiting).toEqual(['192.0.2.1']);
+  });
+
+  test('one type is never answered: the addresses of the other are enough after three copies', async () => {
+    const clock = new ManualClock();
+    const server = await serve((question) => (question.type === 'AAAA' ? 'drop' : both(question)));
+    const waiting = resolverOf([server], { clock }).resolve('web1.example', 'any');
+    await server.seen(2);
+    await settle();
+    clock.advanceSync(60);
+    await server.seen(3);
+    clock.advanceSync(500);
+    await server.seen(4);
+    clock.advanceSync(1000);
+    expect(await waiting).toEqual(['192.0.2.1', '192.0.2.2']);
+    expect(server.asked).toHaveLength(4);
+  });
+
+  test('a thousand names, one query in a hundred lost: all are answered', async () => {
+    let state = 7;
+    const random = (): number => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+      return (state >>> 8) % 100;
+    };
+    let lost = 0;
+    const server = await serve(({ name, type }) => {
+      if (random() === 0) {
+        lost += 1;
+        return 'drop';
+      }
+      const number = Number(name.slice(1, name.indexOf('.')));
+      return { records: type === 'A' ? [{ type, value: `127.1.${number >> 8}.${number & 255}` }] : [] };
+    });
+    const resolver = resolverOf([server], { clock: realClock });
+    const all = await Promise.all(Array.from({ length: 1000 }, (_, i) => resolver.resolve(`h${i}.example`, 'any')));
+    expect(all).toEqual(Array.from({ length: 1000 }, (_, i) => [`127.1.${i >> 8}.${i & 255}`]));
+    expect(lost).toBeGreaterThan(0);
+    expect(server.asked.length).toBeGreaterThanOrEqual(2000 + lost);
+  });
+
+  test('128 names are fresh at once; the others go out as they are answered or late', async () => {
+    const clock = new ManualClock();
+    const server = await serve(() => 'drop');
+    const resolver = resolverOf([server], { clock });
+    const all = Array.from({ length: 300 }, (_, i) => faultOf(resolver.resolve(`h${i}.example`, 4)));
+    await server.seen(128);
+    await settle();
+    expect(server.asked).toHaveLength(128);
+    clock.advanceSync(410);
+    await server.seen(3 * 128);
+    await settle();
+    expect(new Set(server.asked).size).toBe(256);
+    resolver.close();
+    expect((await Promise.all(all)).every(({ fault }) => fault === 'closed')).toBe(true);
+    expect(clock.timers).toBe(0);
+  });
+
+  test('a promise that nobody waits for settles into nothing', async () => {
+    const clock = new ManualClock();
+    const server = await serve(() => 'drop');
+    void resolverOf([server], { clock }).resolve('web1.example', 4);
+    await server.seen(1);
+    await clock.advance(20_000);
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe('several servers', () => {
+  test('one that fails: the next at once', async () => {
+    const bad = await serve(() => ({ code: 2 }));
+    const good = await serve(both);
+    expect(await resolverOf([bad, good]).resolve('web1.example', 'any')).toEqual(bothOf);
+    expect(bad.asked).toHaveLength(2);
+  });
+
+  test('one that is not there: the next at once, and from then on', async () => {
+    const gone = await ScriptedNameServer.open(() => 'drop');
+    await gone.close();
+    const good = await serve(both);
+    const resolver = resolverOf([gone, good]);
+    expect(await resolver.resolve('web1.example', 'any')).toEqual(bothOf);
+    expect(await resolver.resolve('old.example', 'any')).toEqual(['192.0.2.3']);
+  });
+
+  test('all fail, in every round: their words', async () => {
+    const clock = new ManualClock();
+    const first = await serve(() => ({ code: 5 }));
+    const second = await serve(() => ({ code: 2 }));
+    const waiting = faultOf(resolverOf([first, second], { clock }).resolve('web1.example', 4));
+    await second.seen(1);
+    await settle();
+    expect([first.asked.length, second.asked.length]).toEqual([1, 1]);
+    clock.advanceSync(410);
+    const error = await waiting;
+    expect(error.fault).toBe('server');
+    expect(error.message).toMatch(/name server 127\.0\.0\.1:\d+: SERVFAIL$/);
+    expect([first.asked.length, second.asked.length]).toEqual([2, 2]);
+  });
+
+  test('one that is silent to everyone for a second is passed over', async () => {
+    const clock = new ManualClock();
+    const silent = await serve(() => 'drop');
+    const good = await serve(both);
+    const resolver = resolverOf([silent, good], { clock });
+    const waiting = resolver.resolve('web1.example', 4);
+    await silent.seen(1);
+    clock.advanceSync(410);
+    await silent.seen(2);
+    clock.advanceSync(810);
+    expect(await waiting).toEqual(['192.0.2.1', '192.0.2.2']);
+    expect(await resolver.resolve('old.example', 4)).toEqual(['192.0.2.3']);
+    expect(silent.asked).toHaveLength(2);
+  });
+
+  test('one that only is slow with a name keeps it for the configured timeout', async () => {
+    const clock = new ManualClock();
+    const slow = await serve((question) => (question.name === 'web1.example' ? 'drop' : both(question)));
+    const other = await serve(() => ({ code: 3 }));
+    const resolver = resolverOf([slow, other], { clock, conf: 'options timeout:2' });
+    const waiting = faultOf(resolver.resolve('web1.example', 4));
+    await slow.seen(1);
+    for (let i = 0; i < 6; i++) {
+      clock.advanceSync(250);
+      // It answers others all the time.
+      void resolver.resolve(`n${i}.example`, 4);
+      await slow.seen(2 + i);
+      await settle();
+    }
+    expect(other.asked).toEqual([]);
+    clock.advanceSync(2500);
+    expect(await waiting).toMatchObject({ fault: 'no-name' });
+    resolver.close();
+  });
+
+  test('options rotate: by turns', async () => {
+    const servers = [await serve(both), await serve(both)];
+    const resolver = resolverOf(servers, { conf: 'options rotate' });
+    await resolver.resolve('web1.example', 4);
+    await resolver.resolve('old.example', 4);
+    expect(servers.map(({ asked }) => asked)).toEqual([['web1.example A'], ['old.example A']]);
+  });
+});
+
+describe('closed', () => {
+  test('what is open and what comes after rejects; what is known stays known', async () => {
+    const server = await serve((question) => (question.name === 'web1.example' ? both(question) : 'drop'));
+    const clock = new ManualClock();
+    const resolver = resolverOf([server], { clock });
+    await resolver.resolve('web1.example', 'any');
+    const waiting = faultOf(resolver.resolve('web2.example', 'any'));
+    resolver.close();
+    expect(await waiting).toMatchObject({ fault: 'closed' });
+    expect(await faultOf(resolver.resolve('web3.example', 'any'))).toMatchObject({ fault: 'closed' });
+    expect(resolver.resolve('web1.example', 'any')).toEqual(bothOf);
+    expect(clock.timers).toBe(0);
+  });
+});

@@ -45,6 +45,7 @@ export class Fleet implements AsyncDisposable {
   readonly #jump: readonly HostParts[];
   #native: Promise<void> | undefined;
   #closed = false;
+  #closeKeys: () => void = () => {};
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -87,7 +88,8 @@ export class Fleet implements AsyncDisposable {
   }
 
   async #openNative(): Promise<void> {
-    const keys = await loadIdentities(this.#options);
+    const { keys, close } = await loadIdentities(this.#options, systemClock.setTimer);
+    this.#closeKeys = close;
     this.#transports.set(
       'native',
       new NativeTransport({
@@ -149,6 +151,7 @@ export class Fleet implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     await this.#executor.close();
+    this.#closeKeys();
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
   }
 

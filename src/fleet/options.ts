@@ -23,7 +23,9 @@ export interface FleetOptions {
   readonly resolver?: 'dns' | 'system';
   /** Jump hosts on the way, `[user@]host[:port]`, the nearest first, with commas. @default none */
   readonly jump?: string;
-  /** Private key files, OpenSSH or PEM. @default id_rsa, id_ecdsa and id_ed25519 in ~/.ssh, as far as they are there */
+  /** The SSH agent's socket; false: none. Its keys are tried before the default files. @default $SSH_AUTH_SOCK */
+  readonly agent?: string | false;
+  /** Private key files, OpenSSH or PEM. @default the agent's keys, then id_rsa, id_ecdsa and id_ed25519 in ~/.ssh, as far as they are there */
   readonly identity?: string | readonly string[];
   /** Asked once per encrypted key file of `identity`. @default encrypted keys are refused */
   readonly passphrase?: string | ((file: string) => string | Promise<string>);
@@ -84,6 +86,7 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'family',
   'resolver',
   'jump',
+  'agent',
   'identity',
   'passphrase',
   'password',

@@ -6,8 +6,8 @@
  * So many deaths in a row that nothing was answered (`MAX_DEATHS`) end all that wait, and so does one silence that is too long:
  * the agent is one thread, its other connections are no better.
  *
- * One request at a time is on a connection until the agent has shown that it takes more: ssh-agent before OpenSSH 7.8 looks at
- * one message per read and leaves the others lying for ever. The proof is two requests in one write on a connection of its
+ * One request at a time is on a connection until the agent has shown that it takes more: ssh-agent up to OpenSSH 8.4
+ * looks at one message per read and leaves the others lying for ever. The proof is two requests in one write on a connection of its
  * own, made once, after the first list.
  */
 import { MyriadError } from '../contracts/errors.ts';

@@ -1,4 +1,5 @@
 /** What an agent's keys are: types, certificates, and the algorithms that each can sign with. */
+import { isCertificateType, plainName } from './certificate.ts';
 import { SshError } from './errors.ts';
 import { fingerprintOf } from './public_key.ts';
 import { Reader, Writer } from './wire.ts';
@@ -47,17 +48,16 @@ export function certificateName(plain: string): string {
   return plain.replace(/@openssh\.com$/, '') + CERTIFICATE;
 }
 
-/** The name without its certificate form, of a key type or a signature algorithm; other names as they are. */
-export function plainName(name: string): string {
-  if (!name.endsWith(CERTIFICATE)) return name;
-  const plain = name.slice(0, -CERTIFICATE.length);
-  return plain.startsWith('sk-') ? `${plain}@openssh.com` : plain;
+/** The name without its certificate form, of a key type or a signature algorithm, those of security keys too; others as they are. */
+export function plainForm(name: string): string {
+  const plain = plainName(name);
+  return plain !== name && plain.startsWith('sk-') ? `${plain}@openssh.com` : plain;
 }
 
 /** What a key of this type can sign with, preferred first, in certificate form for a certificate; [] for an unknown type. */
 export function signatureAlgorithmsOf(keyType: string): readonly string[] {
-  const algorithms = KINDS.get(plainName(keyType))?.algorithms ?? [];
-  return plainName(keyType) === keyType ? algorithms : algorithms.map(certificateName);
+  const algorithms = KINDS.get(plainForm(keyType))?.algorithms ?? [];
+  return isCertificateType(keyType) ? algorithms.map(certificateName) : algorithms;
 }
 
 /** Whether a signature waits for a person who touches the security key. */
@@ -72,9 +72,9 @@ export function identityOf(blob: Uint8Array, comment = ''): AgentIdentity | unde
   return orUndefined(() => {
     const keyType = new Reader(own).text();
     if (!/^[\x21-\x7e]{1,64}$/.test(keyType)) return undefined;
-    const plainKeyType = plainName(keyType);
-    const isCertificate = plainKeyType !== keyType;
-    const plainBlob = isCertificate ? readCertificate(own)?.plainBlob : own;
+    const plainKeyType = plainForm(keyType);
+    const isCertificate = isCertificateType(keyType);
+    const plainBlob = isCertificate ? readHead(own)?.plainBlob : own;
     if (plainBlob === undefined) return undefined;
     const fingerprint = fingerprintOf(plainBlob);
     const shortComment = comment.slice(0, MAX_COMMENT);
@@ -84,21 +84,24 @@ export function identityOf(blob: Uint8Array, comment = ''): AgentIdentity | unde
 
 /** Whether it is a certificate for users; those of hosts are the other kind. */
 export function isUserCertificate(blob: Uint8Array): boolean {
-  return orUndefined(() => readCertificate(Buffer.from(blob))?.role) === USER;
+  return orUndefined(() => readHead(Buffer.from(blob))?.role) === USER;
 }
 
-interface Certificate {
+interface CertificateHead {
   readonly plainBlob: Buffer;
   readonly role: number;
 }
 
-/** A certificate is type, nonce, the strings of the public key, uint64 serial, uint32 role, and what else was signed. */
-function readCertificate(certificate: Buffer): Certificate | undefined {
+/**
+ * A certificate is type, nonce, the strings of the public key, uint64 serial, uint32 role, and what else was signed. Only so much
+ * is read of it, and no signature checked: it is ours to show, and the server's to judge.
+ */
+function readHead(certificate: Buffer): CertificateHead | undefined {
   const reader = new Reader(certificate);
   const keyType = reader.text();
-  const plainKeyType = plainName(keyType);
+  const plainKeyType = plainForm(keyType);
   const kind = KINDS.get(plainKeyType);
-  if (kind === undefined || plainKeyType === keyType) return undefined;
+  if (kind === undefined || !isCertificateType(keyType)) return undefined;
   reader.string();
   const writer = new Writer(certificate.length).text(plainKeyType);
   for (let i = 0; i < kind.fields; i++) writer.string(reader.string());

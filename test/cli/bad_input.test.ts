@@ -141,7 +141,11 @@ const KEYS: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['--identity', '@/sealed'],
     /--identity ".*\/sealed" is encrypted: there is no terminal/,
   ],
-  ['no key at all', [], /no way to log in: no --identity, no password, and no usable key in ~\/.ssh/],
+  [
+    'no key at all',
+    [],
+    /no way to log in: no --identity, no password, no key in an SSH agent, and no usable key in ~\/.ssh/,
+  ],
 ];
 
 const COMMANDS: readonly (readonly [string, readonly string[], RegExp])[] = [

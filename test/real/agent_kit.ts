@@ -1,4 +1,4 @@
-/** A real ssh-agent, keys and certificates for it, and a login over the layers below the client with a key that signs later. */
+/** A real ssh-agent, keys and certificates for it, and a login with a key that signs later. */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,10 +10,9 @@ import { Agent, type AgentOptions } from '../../src/ssh/agent.ts';
 import type { AgentUserKey } from '../../src/ssh/agent_key.ts';
 import { DEFAULT_PREFERENCES, Offer } from '../../src/ssh/algorithms.ts';
 import { Arena } from '../../src/ssh/arena.ts';
-import { MSG } from '../../src/ssh/messages.ts';
-import { ClientSocket, ClosingRoom } from '../../src/ssh/socket.ts';
-import { TransportLayer } from '../../src/ssh/transport.ts';
-import { Writer } from '../../src/ssh/wire.ts';
+import { SshClient } from '../../src/ssh/client.ts';
+import { ClientSocket, ClosingRoom, type SocketUser } from '../../src/ssh/socket.ts';
+import { run as runCommand } from '../kit/client.ts';
 import { keygen } from '../kit/servers.ts';
 import { until } from '../ssh/agent_fake.ts';
 
@@ -28,7 +27,7 @@ export interface RealAgent extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** A folder that is removed after the test, or by the file's own hook where `keep` is given. */
+/** A folder that the caller removes. */
 export function folder(): string {
   return mkdtempSync(join(tmpdir(), 'myriad-agent-'));
 }
@@ -71,15 +70,13 @@ export async function startAgent(dir: string, askpass = '/bin/false'): Promise<R
   };
 }
 
+const setTimer = (delayMs: number, callback: () => void) => {
+  const timer = setTimeout(callback, delayMs);
+  return { cancel: () => clearTimeout(timer) };
+};
+
 export function client(socketPath: string, more: Partial<AgentOptions> = {}): Agent {
-  return new Agent({
-    socketPath,
-    setTimer: (delayMs, callback) => {
-      const timer = setTimeout(callback, delayMs);
-      return { cancel: () => clearTimeout(timer) };
-    },
-    ...more,
-  });
+  return new Agent({ socketPath, setTimer, ...more });
 }
 
 export const blobOf = (file: string) => Buffer.from(readFileSync(file, 'utf8').split(' ')[1]!, 'base64');
@@ -155,46 +152,23 @@ function strings(bytes: Buffer): Buffer[] {
   return all;
 }
 
-/** Logs in with one key and hangs up. Resolves to what the server said: USERAUTH_SUCCESS, or the failure's method list. */
-export function login(port: number, user: string, key: AgentUserKey, algorithm: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+/** Logs in with one key by one algorithm and runs a command; resolves to what it says, rejects with SshError. */
+export async function login(port: number, user: string, key: AgentUserKey, algorithm: string): Promise<string> {
   const arena = new Arena();
-  const socket = new ClientSocket({ address: '127.0.0.1', port }, arena, new ClosingRoom(), {
-    connected: () => transport.start(),
-    received: (chunk) => transport.receive(chunk),
-    ended: (error) => transport.ended(error !== undefined, error),
-  });
-  const request = async () => {
-    const signing = new Writer().string(transport.sessionId).byte(MSG.USERAUTH_REQUEST);
-    const fill = (writer: Writer) =>
-      writer.text(user).text('ssh-connection').text('publickey').boolean(true).text(algorithm).string(key.publicBlob);
-    const signature = await key.sign(fill(signing).view(), algorithm);
-    fill(transport.packet(MSG.USERAUTH_REQUEST)).string(signature);
-    transport.send();
-    transport.flush();
-  };
-  const offer = new Offer('client', DEFAULT_PREFERENCES);
-  const transport: TransportLayer = new TransportLayer(
-    socket,
+  const room = new ClosingRoom();
+  const nothing = () => undefined;
+  const options = {
+    dial: (socketUser: SocketUser) => new ClientSocket({ address: '127.0.0.1', port }, arena, room, socketUser),
+    credentials: { user, keys: [{ ...key, signatureAlgorithms: [algorithm] }] },
+    offer: new Offer('client', DEFAULT_PREFERENCES),
     arena,
-    { offer },
-    {
-      identified: () => undefined,
-      hostKey: () => undefined,
-      secured() {
-        transport.packet(MSG.SERVICE_REQUEST).text('ssh-userauth');
-        transport.send();
-        request().catch(reject);
-      },
-      message(type, reader) {
-        if (type === MSG.USERAUTH_SUCCESS) resolve('success');
-        if (type === MSG.USERAUTH_FAILURE) resolve(`failure, allowed: ${reader.text()}`);
-      },
-      resumed() {},
-      closed: reject,
-    },
-  );
-  return promise.finally(() => socket.destroy());
+    session: true,
+    setTimer,
+  };
+  const client = await new SshClient(options, { identified: nothing, hostKey: nothing, secured: nothing }).ready;
+  const { stdout } = await runCommand(client, 'echo in');
+  client.close();
+  return stdout.toString();
 }
 
 /** The keys that the real client means to try, in order: `TYPE fingerprint agent? path-or-comment`. */

@@ -68,7 +68,7 @@ export function temporaryFolder(): string {
   return dir;
 }
 
-/** `oneByOne`: looks at one message per read, as ssh-agent did before OpenSSH 7.8. */
+/** `oneByOne`: looks at one message per read, as ssh-agent does up to OpenSSH 8.4. */
 export async function fakeAgent(script: AgentScript, oneByOne = false): Promise<FakeAgent> {
   const socketPath = join(temporaryFolder(), 'agent.sock');
   const sockets = new Set<Socket>();

@@ -5,7 +5,7 @@ import {
   identityOf,
   isUserCertificate,
   needsTouch,
-  plainName,
+  plainForm,
   signatureAlgorithmsOf,
 } from '../../src/ssh/agent_identity.ts';
 import { agentKey } from '../../src/ssh/agent_key.ts';
@@ -38,8 +38,8 @@ const certificateOf = (type: string, count: number, role = 1) =>
 describe('key types', () => {
   it.each(TYPES)('%s: its certificate, its algorithms', (plain, certificate, count, algorithms) => {
     expect(certificateName(plain)).toBe(certificate);
-    expect(plainName(certificate)).toBe(plain);
-    expect(plainName(plain)).toBe(plain);
+    expect(plainForm(certificate)).toBe(plain);
+    expect(plainForm(plain)).toBe(plain);
     expect(signatureAlgorithmsOf(plain)).toEqual(algorithms);
     expect(signatureAlgorithmsOf(certificate)).toEqual(
       algorithms.map((name) => `${name.replace('@openssh.com', '')}-cert-v01@openssh.com`),

@@ -78,11 +78,16 @@ class Query {
     this.tcp = tcp;
   }
 
-  /** The present copy gets no answer, or another way is taken. */
+  /** Another way is taken, or this one is over; an answer that still comes by it counts. */
   leaveLane(): void {
-    if (this.lane === undefined) return;
-    this.lane.load -= 1;
-    this.earlier = [...this.earlier, this.lane];
+    const { lane } = this;
+    if (lane === undefined) return;
+    this.releaseLane();
+    this.earlier = [...this.earlier, lane];
+  }
+
+  releaseLane(): void {
+    if (this.lane !== undefined) this.lane.load -= 1;
     this.lane = undefined;
   }
 
@@ -100,7 +105,7 @@ class Lookup extends TimerEntry {
   readonly deadline: number;
   state: 'queued' | 'fresh' | 'late' | 'told' = 'queued';
   /** Empty while it is queued; AAAA first. */
-  readonly queries: Query[] = [];
+  queries: readonly Query[] = NONE;
   /** The present step of the retries. */
   waitMs = 0;
   /**
@@ -147,11 +152,6 @@ export class DnsClient implements TimerOwner, NameServerUser {
     this.#budgetMs = options.timeoutMs * options.attempts * options.servers.length;
   }
 
-  /** Lookups that are not told yet. */
-  get size(): number {
-    return this.#size;
-  }
-
   /** Asks for the addresses of `name`. */
   ask(name: string, family: Family, asker: Asker): void {
     if (this.#closed || this.#size >= MAX_LOOKUPS) {
@@ -191,21 +191,21 @@ export class DnsClient implements TimerOwner, NameServerUser {
     this.#fresh += 1;
     this.#asked += 1;
     const want6 = lookup.family !== 4 && !(noAaaa && lookup.family === 'any');
-    if (want6) this.#open(lookup, AAAA, server, now);
-    if (lookup.family !== 6) this.#open(lookup, A, server, now);
+    const first = this.#open(lookup, want6 ? AAAA : A, server, now);
+    lookup.queries = want6 && lookup.family !== 6 ? [first, this.#open(lookup, A, server, now)] : [first];
     lookup.waitMs = server.retryMs;
     if (lookup.queries.length > 1 && lookup.waitMs > SIBLING_MS) lookup.awaits = 'first';
     this.#arm(lookup, lookup.awaits === 'first' ? SIBLING_MS : lookup.waitMs, now);
   }
 
-  #open(lookup: Lookup, type: RecordType, server: NameServer, now: number): void {
+  #open(lookup: Lookup, type: RecordType, server: NameServer, now: number): Query {
     const query = new Query(lookup, type, server, this.#options.tcp);
     query.id = this.#queries.add(query);
     query.packet[0] = query.id >>> 8;
     query.packet[1] = query.id & 0xff;
     query.since = now;
-    lookup.queries.push(query);
     this.#send(query, now);
+    return query;
   }
 
   /** Fills the window from the queue. */
@@ -357,7 +357,7 @@ export class DnsClient implements TimerOwner, NameServerUser {
   /** It is open no longer. */
   #forget(query: Query): void {
     this.#queries.delete(query.id);
-    query.leaveLane();
+    query.releaseLane();
   }
 
   #tell(lookup: Lookup, result: LookupResult): void {
@@ -369,26 +369,29 @@ export class DnsClient implements TimerOwner, NameServerUser {
     this.#wheel.cancel(lookup);
     for (const query of lookup.queries) if (query.answer === undefined) this.#forget(query);
     lookup.asker.told(result);
-    this.#pump(this.#clock.now());
+    if (this.#head < this.#queue.length) this.#pump(this.#clock.now());
   }
 
+  /** What the answers say together; what is not answered says nothing. */
   #resultOf(lookup: Lookup): LookupResult {
     const { queries } = lookup;
-    if (queries.some((query) => query.answer?.kind === 'addresses'))
+    if (heard(queries, 'addresses')) {
       return { kind: 'addresses', v6: addressesOf(queries, AAAA), v4: addressesOf(queries, A) };
+    }
+    // Servers are known that deny a name for one type and have it for the other.
+    if (heard(queries, 'no-name') && !heard(queries, 'no-address')) return NO_NAME;
     const failed = queries.find((query) => query.answer?.kind === 'failed')?.answer;
     if (failed?.kind === 'failed') {
       return { kind: 'fault', fault: LOCAL.test(failed.why) ? 'local-limit' : 'server', why: failed.why };
     }
-    if (queries.some(decides)) return { kind: 'fault', fault: 'no-name', why: 'no such name (NXDOMAIN)' };
-    if (queries.length === 0 || queries.some((query) => query.answer === undefined)) {
-      const why = `no answer from ${this.#servers.join(', ')} within ${this.#budgetMs / 1000} s`;
-      return { kind: 'fault', fault: 'silent', why };
-    }
-    return { kind: 'fault', fault: 'no-address', why: 'the name has no address' };
+    if (isComplete(lookup) && queries.length > 0) return NO_ADDRESS;
+    const why = `no answer from ${this.#servers.join(', ')} within ${this.#budgetMs / 1000} s`;
+    return { kind: 'fault', fault: 'silent', why };
   }
 }
 
+const NO_NAME: LookupResult = { kind: 'fault', fault: 'no-name', why: 'no such name (NXDOMAIN)' };
+const NO_ADDRESS: LookupResult = { kind: 'fault', fault: 'no-address', why: 'the name has no address' };
 const CLOSED: LookupResult = { kind: 'fault', fault: 'closed', why: 'the resolver was closed' };
 const CROWDED: LookupResult = {
   kind: 'fault',
@@ -402,6 +405,11 @@ const LOCAL = /: (EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL)$/;
 /** Whether the answer for one type says enough where the other's does not come: addresses, or that there is no such name. */
 function decides(query: Query): boolean {
   return query.answer?.kind === 'addresses' || query.answer?.kind === 'no-name';
+}
+
+function heard(queries: readonly Query[], kind: Answer['kind']): boolean {
+  for (const query of queries) if (query.answer?.kind === kind) return true;
+  return false;
 }
 
 function hasAnswer(lookup: Lookup): boolean {

@@ -36,8 +36,9 @@ export class UdpLane implements Lane {
   #early: Buffer[] | undefined = [];
   #over = false;
   /** That nobody is there is told to whoever calls next: the reading side, or the next to send. */
-  readonly #sent = (error: Error | null): void => {
-    if (error) this.#end(error);
+  readonly #sent = (error: NodeJS.ErrnoException | null): void => {
+    // Full for a moment is a lost packet.
+    if (error && error.code !== 'ENOBUFS' && error.code !== 'EAGAIN') this.#end(error);
   };
 
   constructor(server: ServerAddress, user: LaneUser) {

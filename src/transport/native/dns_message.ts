@@ -14,7 +14,7 @@ const IN = 1;
 export type RecordType = typeof A | typeof AAAA;
 
 /** Aliases followed in one answer. Real chains have two or three; longer ones are loops. */
-export const MAX_ALIASES = 8;
+const MAX_ALIASES = 8;
 /** Records looked at in one answer, so that a large one cannot hold the loop. */
 const MAX_RECORDS = 256;
 
@@ -147,7 +147,7 @@ function readRecords(message: Buffer, from: number, type: RecordType): Answer {
 
 /** The addresses of `owner`, or else the name it is an alias of; undefined where the records cannot be read. */
 function recordsOf(message: Buffer, from: number, type: RecordType, owner?: string): string[] | string | undefined {
-  const addresses: string[] = [];
+  let addresses: string[] | undefined;
   let alias: string | undefined;
   const records = Math.min(message.readUInt16BE(6), MAX_RECORDS);
   for (let i = 0, at = from; i < records; i++) {
@@ -159,9 +159,10 @@ function recordsOf(message: Buffer, from: number, type: RecordType, owner?: stri
     const value = ofAlias ? readName(message, record.data) : addressAt(message, record, type);
     if (value === undefined) return undefined;
     if (ofAlias) alias ??= value;
+    else if (addresses === undefined) addresses = [value];
     else if (addresses.length < MAX_ADDRESSES) addresses.push(value);
   }
-  return addresses.length > 0 ? addresses : (alias ?? addresses);
+  return addresses ?? alias ?? [];
 }
 
 function addressAt(message: Buffer, { data, end }: ResourceRecord, type: RecordType): string | undefined {

@@ -18,7 +18,7 @@ export interface Dialling<T> {
 export type SetTimer = (delayMs: number, callback: () => void) => { cancel(): void };
 
 /** RFC 8305 §5. */
-export const HEAD_START_MS = 250;
+const HEAD_START_MS = 250;
 
 /** Dials `addresses` (one at least) in their order; a single one is simply dialled, and costs nothing more. */
 export function race<T>(

@@ -1,7 +1,9 @@
 /** A TCP connection to whichever of a host's addresses answers first, as one stream. */
 import type { SshError } from '../../ssh/errors.ts';
 import type { ClientSocket, ClientStream, SocketUser } from '../../ssh/socket.ts';
-import { type Dialling, race, type SetTimer } from './race.ts';
+import { type Dialling, race } from './race.ts';
+
+type SetTimer = (delayMs: number, callback: () => void) => { cancel(): void };
 
 /** Opens a socket to one address. */
 export type OpenSocket = (address: string, user: SocketUser) => ClientSocket;

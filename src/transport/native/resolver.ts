@@ -30,3 +30,18 @@ export interface NameResolver {
   /** Rejects what is open, and what comes after. */
   close(): void;
 }
+
+/**
+ * Nobody need hear of its rejection: its caller may have gone away at its deadline, or may not look at it before other
+ * things are done. For those who do, nothing changes.
+ */
+export function quiet(promise: Promise<unknown>): void {
+  promise.catch(() => {});
+}
+
+/** A promise that is rejected, and quiet. */
+export function rejected(error: ResolveError): Promise<never> {
+  const promise = Promise.reject(error);
+  quiet(promise);
+  return promise;
+}

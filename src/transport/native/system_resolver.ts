@@ -6,7 +6,7 @@
  */
 import { type LookupAddress, lookup } from 'node:dns';
 import { byTurns, canBeHost, type Family, familyOf, MAX_ADDRESSES } from './addresses.ts';
-import { type NameResolver, ResolveError, type ResolveFault } from './resolver.ts';
+import { type NameResolver, quiet, ResolveError, type ResolveFault, rejected } from './resolver.ts';
 
 /** `dns.lookup` in the form that is used here; tests bring their own. */
 export type SystemLookup = (
@@ -49,7 +49,7 @@ export class SystemResolver implements NameResolver {
     const id = `${family} ${name.toLowerCase()}`;
     const known = this.#known.get(id) ?? this.#wanted.get(id)?.promise;
     if (known !== undefined) return known;
-    if (this.#closed) return Promise.reject(new ResolveError(name, 'closed', 'the resolver was closed'));
+    if (this.#closed) return rejected(new ResolveError(name, 'closed', 'the resolver was closed'));
     const wanted: Wanted = { name, id, family, ...Promise.withResolvers<readonly string[]>() };
     this.#wanted.set(id, wanted);
     if (this.#underWay < AT_ONCE) this.#start(wanted);
@@ -112,8 +112,7 @@ export class SystemResolver implements NameResolver {
 
   #miss(wanted: Wanted, fault: ResolveFault, why: string, cause?: Error): void {
     this.#wanted.delete(wanted.id);
-    // The caller may have gone away at its deadline.
-    wanted.promise.catch(() => {});
+    quiet(wanted.promise);
     wanted.reject(new ResolveError(wanted.name, fault, why, cause === undefined ? {} : { cause }));
   }
 }

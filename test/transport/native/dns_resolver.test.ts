@@ -120,6 +120,12 @@ describe('what needs no server', () => {
     expect(server.asked).toEqual([]);
   });
 
+  test('a refusal at once that nobody looks at yet harms nobody', async () => {
+    const waiting = resolverOf([await serve(() => 'drop')]).resolve('a..b', 'any');
+    await settle();
+    expect(await faultOf(waiting)).toMatchObject({ fault: 'name' });
+  });
+
   test('a silent server delays no literal and no name of the hosts file', async () => {
     const server = await serve(() => 'drop');
     const resolver = resolverOf([server], { hosts: '192.0.2.9 here' });
@@ -188,6 +194,17 @@ describe('answers', () => {
   ] as const)('%s (%s) has no address: %s', async (name, family, why) => {
     const error = await faultOf(resolverOf([await serve(both)]).resolve(name, family));
     expect(error).toMatchObject({ fault: 'no-address', message: `name "${name}" does not resolve: ${why}` });
+  });
+
+  test('denied for one type and there for the other: it has no address', async () => {
+    const server = await serve(({ type }) => ({ code: type === 'A' ? 0 : 3 }));
+    expect(await faultOf(resolverOf([server]).resolve('web1.example', 'any'))).toMatchObject({ fault: 'no-address' });
+  });
+
+  test('denied for one type and failed for the other: it does not exist', async () => {
+    const server = await serve(({ type }) => ({ code: type === 'A' ? 3 : 2 }));
+    const resolver = resolverOf([server], { conf: 'options attempts:1' });
+    expect(await faultOf(resolver.resolve('web1.example', 'any'))).toMatchObject({ fault: 'no-name' });
   });
 
   test('an address that is this machine for the kernel is none', async () => {
@@ -443,6 +460,18 @@ describe('lost packets', () => {
     await clock.advance(20_000);
     expect(clock.timers).toBe(0);
   });
+});
+
+test('nobody there: said with the code', async () => {
+  const gone = await ScriptedNameServer.open(() => 'drop');
+  await gone.close();
+  const clock = new ManualClock();
+  const resolver = resolverOf([gone], { clock });
+  const waiting = faultOf(resolver.resolve('web1.example', 'any'));
+  while (clock.nextAt < 10_000) await clock.advance(10);
+  const error = await waiting;
+  expect(error).toMatchObject({ fault: 'server' });
+  expect(error.message).toMatch(/name server 127\.0\.0\.1:\d+: ECONNREFUSED$/);
 });
 
 describe('several servers', () => {

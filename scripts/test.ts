@@ -49,7 +49,7 @@ function main(args: readonly string[]): boolean {
   const allNodes = inCi || args.includes('--all-nodes');
   if (!installPrograms(inCi)) return false;
   return runSteps([
-    // Builds dist/ as its last but one step.
+    // Builds dist/, too, which examples and some tests run.
     { name: 'checks', program: 'node', args: ['scripts/check.ts'], output: 'loud' },
     {
       name: `tests on Node ${process.versions.node}`,

@@ -20,12 +20,18 @@ const CONNECT_CAUSES: Readonly<Record<string, UnreachableCause>> = {
 };
 
 export function classify(error: unknown, began: Began): Outcome {
-  if (error instanceof ResolveError) return unreachable('dns', error.message);
+  if (error instanceof ResolveError) return fromResolve(error);
   if (error instanceof JumpError) return unreachable('jump', error.message);
   if (error instanceof SshError) return fromSsh(error, began);
   if (error instanceof MyriadError) return { kind: 'error', began, code: error.code, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
   return { kind: 'error', began, code: 'internal', message };
+}
+
+function fromResolve({ fault, message }: ResolveError): Outcome {
+  // The name servers' own patience ended before our deadline did: the same thing, told by the same name.
+  if (fault === 'silent') return { kind: 'timeout', began: 'no', phase: 'dns', remote: 'none' };
+  return unreachable(fault === 'local-limit' ? 'local-limit' : 'dns', message);
 }
 
 function fromSsh(error: SshError, began: Began): Outcome {

@@ -106,21 +106,11 @@ export class NativeTransport implements Transport {
     const held = watch.enter('connect', `${addresses[0]}:${port}`);
     if (held) await held;
     if (stopped) throw stopped;
-    let raced: RacedSocket | undefined;
-    const dial: Dial = (user) => {
-      if (addresses.length === 1) return this.#socket(addresses[0]!, port, user);
-      raced = new RacedSocket(
-        addresses,
-        (address, entrant) => this.#socket(address, port, entrant),
-        this.#setTimer,
-        user,
-      );
-      return raced;
-    };
-    const client = this.#client(target, port, dial, options.session, watch);
+    const tcp = this.#tcp(addresses, port);
+    const client = this.#client(target, port, tcp.dial, options.session, watch);
     watch.stop = (reason) => client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
     await client.ready;
-    return new NativeConnection(client, this.#setTimer, raced?.address ?? addresses[0]!, port);
+    return new NativeConnection(client, this.#setTimer, tcp.reached(), port);
   }
 
   /** To a target behind jump hosts: its name goes to the last of them as it is. */
@@ -169,6 +159,22 @@ export class NativeTransport implements Transport {
     );
   }
 
+  /** A TCP connection to one of these addresses. */
+  #tcp(addresses: readonly string[], port: number): { readonly dial: Dial; reached(): string } {
+    const first = addresses[0]!;
+    // The usual case, and the hot path: nothing to race.
+    if (addresses.length === 1) return { dial: (user) => this.#socket(first, port, user), reached: () => first };
+    let raced: RacedSocket | undefined;
+    const open = (address: string, entrant: SocketUser) => this.#socket(address, port, entrant);
+    return {
+      dial: (user) => {
+        raced = new RacedSocket(addresses, open, this.#setTimer, user);
+        return raced;
+      },
+      reached: () => raced?.address ?? first,
+    };
+  }
+
   #socket(address: string, port: number, user: SocketUser): ClientSocket {
     return new ClientSocket({ address, port }, this.#arena, this.#room, user);
   }
@@ -176,9 +182,9 @@ export class NativeTransport implements Transport {
   /** Logs in to a jump host. Its deadline is what its targets' own leave it, and ten seconds at most. */
   async #openHop(hop: Hop, dial: Dial | undefined): Promise<SshClient> {
     const port = hop.port ?? 22;
-    const address = dial ? hop.name : (await this.#resolver.resolve(hop.name, this.#options.family ?? 'any'))[0]!;
+    const way = dial ?? this.#tcp(await this.#resolver.resolve(hop.name, this.#options.family ?? 'any'), port).dial;
     const host = { label: hopLabel(hop), name: hop.name, user: hop.user };
-    const client = this.#client(host, port, dial ?? ((user) => this.#socket(address, port, user)), false, undefined);
+    const client = this.#client(host, port, way, false, undefined);
     const late = this.#setTimer(JUMP_MS, () => client.destroy(new SshError('stopped', 'no login within 10 s')));
     try {
       return await client.ready;

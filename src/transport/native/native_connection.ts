@@ -80,6 +80,7 @@ export class NativeConnection implements Connection {
 class NativeProcess implements RemoteProcess {
   readonly #session: Session;
   readonly #kill: (graceMs: number) => Promise<KillAnswer>;
+  #terminating: Promise<RemoteFate> | undefined;
   readonly ended: Promise<ProcessEnd>;
 
   constructor(session: Session, kill: (graceMs: number) => Promise<KillAnswer>) {
@@ -112,7 +113,13 @@ class NativeProcess implements RemoteProcess {
     this.#session.signal(name);
   }
 
-  async terminate(graceMs: number): Promise<RemoteFate> {
+  /** Asked again while it is under way, the first answer counts. */
+  terminate(graceMs: number): Promise<RemoteFate> {
+    this.#terminating ??= this.#terminate(graceMs);
+    return this.#terminating;
+  }
+
+  async #terminate(graceMs: number): Promise<RemoteFate> {
     const stopped = new SshError('stopped', 'the command was stopped');
     if (this.#session.began === 'no') {
       this.#session.abandon(stopped);

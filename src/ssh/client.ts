@@ -12,7 +12,7 @@
 import type { Offer } from './algorithms.ts';
 import type { Arena } from './arena.ts';
 import { ClientAuth, type Credentials } from './client_auth.ts';
-import { DISCONNECT, SshError } from './errors.ts';
+import { DISCONNECT, protocolError, SshError } from './errors.ts';
 import { ForwardedStream } from './forward.ts';
 import { MSG } from './messages.ts';
 import { Mux } from './mux.ts';
@@ -158,6 +158,7 @@ export class SshClient {
       this.#auth.message(type, reader);
       return;
     }
+    if (!this.#auth.done) throw protocolError(`expected authentication first, got message ${type}`);
     this.#mux.message(type, reader);
   }
 

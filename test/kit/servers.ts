@@ -96,7 +96,7 @@ async function launch(command: string, args: string[], start: Start): Promise<Re
     log: () => text,
     async [Symbol.asyncDispose]() {
       const gone = new Promise((resolve) => child.once('exit', resolve));
-      if (child.exitCode === null) {
+      if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGTERM');
         await gone;
       }

@@ -40,7 +40,7 @@ describe.concurrent('stopping', () => {
 
   it('a second SIGINT leaves at once', async () => {
     // Ignores TERM, so that it is still being ended when the second one comes.
-    const command = ['sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'];
+    const command = ['sh', '-c', 'trap "" TERM; echo up; for i in $(seq 150); do sleep 0.1; done'];
     const running = launch(['run', '--local', '-w', 'a', '--gather', 'stream', '--', ...command]);
     await running.shows(/: up/);
     running.child.kill('SIGINT');

@@ -25,6 +25,15 @@ export type { Host, Output, PhaseTimes, Reached, TaskIdentity, TaskResult } from
 export { type Fleet, fleet } from './fleet/fleet.ts';
 export type { OutputLine } from './fleet/line_stream.ts';
 export type { FleetOptions, RunOptions } from './fleet/options.ts';
+export type { AnswerSource, LoginHost, PasswordSource } from './fleet/passwords.ts';
 export type { AllOptions, Run, RunStatus } from './fleet/run.ts';
+export {
+  type HostKey,
+  type HostKeys,
+  hostKeysOf,
+  knownHostsLines,
+  type LearnOptions,
+  type Learnt,
+} from './fleet/trust.ts';
 export { foldHosts } from './hostset/fold.ts';
 export { type HostSet, parseHostSet } from './hostset/hostset.ts';

@@ -1,16 +1,18 @@
 /** Which option a mistake is in: what is below the command line knows values, not what they were given as. */
 import { HostSetError, MyriadError } from '../index.ts';
-import type { RunFlags } from './run_options.ts';
+import type { ConnectionFlags, TargetFlags } from './connection_options.ts';
+
+type BlamedFlags = TargetFlags & Pick<ConnectionFlags, 'knownHosts'>;
 
 /** The error with the option that it is about in front; one that names it already, or names none, stays as it is. */
-export function blame(error: unknown, flags: RunFlags): unknown {
+export function blame(error: unknown, flags: BlamedFlags): unknown {
   if (!(error instanceof MyriadError)) return error;
   const option = optionOf(error, flags);
   if (option === undefined || error.message.startsWith('-')) return error;
   return new MyriadError(error.code, `${option}: ${error.message}`, { cause: error });
 }
 
-function optionOf(error: MyriadError, flags: RunFlags): string | undefined {
+function optionOf(error: MyriadError, flags: BlamedFlags): string | undefined {
   switch (error.code) {
     case 'host-set':
       return error instanceof HostSetError ? setOption(error.text, flags) : fileOption(error.message, flags);
@@ -28,13 +30,13 @@ function optionOf(error: MyriadError, flags: RunFlags): string | undefined {
   }
 }
 
-function setOption(text: string, flags: RunFlags): string {
+function setOption(text: string, flags: BlamedFlags): string {
   if (flags.hosts?.includes(text)) return '--hosts (-w)';
   return flags.pssh?.includes(text) ? '--pssh (-H)' : '--exclude (-x)';
 }
 
 /** Of the hosts file that a message quotes. */
-function fileOption(message: string, flags: RunFlags): string | undefined {
+function fileOption(message: string, flags: BlamedFlags): string | undefined {
   if (flags.hostfile?.some((file) => message.includes(file))) return '--hostfile';
   return [...(flags.hosts ?? []), ...(flags.pssh ?? [])].some((text) => /^[-^]/.test(text))
     ? '--hosts (-w)'

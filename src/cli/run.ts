@@ -1,25 +1,17 @@
 /** `myriad run`: one command on every host. */
-import {
-  type Fleet,
-  type FleetOptions,
-  fleet,
-  foldHosts,
-  MyriadError,
-  type Run,
-  type RunOptions,
-  type Summary,
-} from '../index.ts';
+import { type Fleet, fleet, foldHosts, MyriadError, type Run, type RunOptions, type Summary } from '../index.ts';
 import { escapeText } from '../output/escape.ts';
 import { exitCode } from '../output/exit_code.ts';
 import { formatCount, formatDuration, formatNumberOf } from '../output/format.ts';
 import { progressLine } from '../output/progress.ts';
 import { Writer } from '../output/writer.ts';
 import { blame } from './blame.ts';
+import { askFirst, defined, fleetOptions } from './connection_options.ts';
 import { checkExpected, guard } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
-import { askSecret } from './prompt.ts';
 import { parseRun, type RunFlags } from './run_options.ts';
 import { type Output, openOutput } from './run_output.ts';
+import { TerminalSecrets } from './secrets.ts';
 import { readHosts } from './targets.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -38,18 +30,29 @@ async function perform(flags: RunFlags, words: readonly string[]): Promise<numbe
   if (words.join('').trim() === '' || words[0] === '') {
     throw new MyriadError('usage', 'no command was given: add it after the options');
   }
-  await using hosts = fleet(await fleetOptions(flags, selection));
+  let output: Output | undefined;
+  const secrets = new TerminalSecrets({
+    makeRoom: () => output?.makeRoom() ?? (() => {}),
+    onInterrupt: () => started.cancel(),
+  });
+  await using hosts = fleet(fleetOptions(flags, selection, flags.dryRun ? undefined : secrets));
   const started = start(hosts, flags, words);
   if (flags.dryRun) return dryRun(hosts, started, flags);
-  if (!flags.local) await hosts.prepare();
+  if (!flags.local) {
+    await askFirst(hosts, flags, secrets);
+    await hosts.prepare();
+  }
   await guard(hosts.count, started.title, {
     expect: flags.expect,
     yes: flags.yes ?? false,
     terminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
   });
-  const output = openOutput(flags);
+  output = openOutput(flags);
   try {
+    const told = new Set<string>();
+    output.warnings(hosts.warnings, told);
     const summary = await follow(started, output);
+    output.warnings(hosts.warnings, told);
     output.summary(summary, started, hosts.verifiesHostKeys);
     return exitCode(summary, { largestStatus: flags.largestStatus ?? false });
   } finally {
@@ -88,55 +91,11 @@ function start(hosts: Fleet, flags: RunFlags, words: readonly string[]): Run {
     repeat: flags.repeat,
     okStatus: flags.okStatus,
     lingerMs: flags.linger === null ? 0 : flags.linger,
+    commandMs: flags.commandTimeout,
+    idleMs: flags.idle,
   });
   if (flags.local) return hosts.local(words[0]!, words.slice(1), options);
   return hosts.run(words.join(' '), { ...options, template: flags.repeat !== undefined });
-}
-
-const NO_TERMINAL = 'there is no terminal to ask on; run it on one';
-
-/** `-4` and `-6` exclude each other. */
-function familyOf(flags: RunFlags): 4 | 6 | undefined {
-  if (flags.ipv4Only && flags.ipv6Only)
-    throw new MyriadError('usage', '--ipv4-only (-4) and --ipv6-only (-6): give one of them');
-  if (flags.ipv4Only) return 4;
-  return flags.ipv6Only ? 6 : undefined;
-}
-
-async function fleetOptions(flags: RunFlags, selection: FleetOptions): Promise<FleetOptions> {
-  const password =
-    flags.askPassword && !flags.dryRun
-      ? await askSecret('Password: ', `--ask-password (-k): ${NO_TERMINAL}, or log in with a key`)
-      : undefined;
-  const deadlines = defined({
-    connectMs: flags.connectTimeout,
-    commandMs: flags.commandTimeout,
-    idleMs: flags.idle,
-    runMs: flags.deadline,
-  });
-  return defined({
-    ...selection,
-    user: flags.user,
-    port: flags.port,
-    identity: flags.identity,
-    jump: flags.jump,
-    family: familyOf(flags),
-    resolver: flags.resolver,
-    passphrase: (file: string) =>
-      askSecret(`Passphrase for ${file}: `, `--identity "${file}" is encrypted: ${NO_TERMINAL}, or give another key`),
-    password,
-    hostKeys: flags.hostKeys,
-    knownHosts: flags.knownHosts,
-    fanout: flags.fanout,
-    retries: flags.retries,
-    deadlines,
-  });
-}
-
-/** Without the keys that are undefined: those have defaults. */
-function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const set = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(set) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
 
 async function listHosts(hosts: Fleet): Promise<number> {
@@ -150,17 +109,24 @@ async function listHosts(hosts: Fleet): Promise<number> {
   return 0;
 }
 
+/** The first host as it would be reached: what options and ssh_config come to. */
+function firstDestination(hosts: Fleet): string {
+  for (const host of hosts.hosts()) {
+    const { user, name, port } = hosts.destination(host);
+    return `the first, ${host.label}, as ${user}@${name.includes(':') ? `[${name}]` : name}:${port}`;
+  }
+  return '';
+}
+
 /** Hosts that are named one by one in a dry run. */
 const DRY_HOSTS = 20;
 
 function dryRun(hosts: Fleet, started: Run, flags: RunFlags): number {
   checkExpected(hosts.count, flags.expect);
-  const { user, port } = hosts.defaults;
   const lines = [
     `would run on ${formatNumberOf(hosts.count, 'host')}, ${formatNumberOf(started.planned, 'task')}: ${escapeText(started.title)}`,
   ];
-  if (!flags.local)
-    lines.push(`as ${user} on port ${port}, where a host does not say otherwise; host keys: ${flags.hostKeys}`);
+  if (!flags.local) lines.push(firstDestination(hosts));
   lines.push(`fanout ${flags.fanout}${flags.deadline ? `, at most ${formatDuration(flags.deadline)}` : ''}`);
   const named: string[] = [];
   for (const host of hosts.hosts()) {

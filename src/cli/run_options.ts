@@ -2,41 +2,21 @@
 import { Command, Option } from 'commander';
 import { MyriadError } from '../index.ts';
 import {
-  append,
-  count,
-  countOrAuto,
-  duration,
-  durationOrNone,
-  type Expected,
-  expected,
-  name,
-  size,
-  statuses,
-  word,
-} from './values.ts';
+  addConnection,
+  addFanout,
+  addTargets,
+  addTimeouts,
+  type ConnectionFlags,
+  choice,
+  type LimitFlags,
+  type TargetFlags,
+} from './connection_options.ts';
+import { count, durationOrNone, size, statuses } from './values.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
-export interface RunFlags {
-  readonly hosts?: string[];
-  readonly pssh?: string[];
-  readonly exclude?: string[];
-  readonly hostfile?: string[];
-  readonly user?: string;
-  readonly port?: number;
-  readonly identity?: string[];
-  readonly jump?: string;
-  readonly ipv4Only?: boolean;
-  readonly ipv6Only?: boolean;
-  readonly resolver: 'dns' | 'system';
-  readonly askPassword?: boolean;
-  readonly hostKeys: 'strict' | 'accept-new' | 'off';
-  readonly knownHosts?: string[];
-  readonly fanout: number | 'auto';
-  readonly connectTimeout?: number;
+export interface RunFlags extends TargetFlags, ConnectionFlags, LimitFlags {
   readonly commandTimeout?: number | null;
   readonly idle?: number | null;
-  readonly deadline?: number | null;
-  readonly retries?: number;
   readonly threads: 1 | 'auto';
   readonly gatherSame?: boolean;
   readonly gatherBoth?: boolean;
@@ -56,7 +36,6 @@ export interface RunFlags {
   readonly largestStatus?: boolean;
   readonly listHosts?: boolean;
   readonly dryRun?: boolean;
-  readonly expect?: Expected;
   readonly yes?: boolean;
   readonly progress: 'auto' | 'always' | 'never';
   readonly color: 'auto' | 'always' | 'never';
@@ -95,7 +74,7 @@ function build(): Command {
     .configureHelp({ helpWidth: HELP_WIDTH })
     .addHelpText('after', EXAMPLES)
     .helpOption('-h, --help', 'this help');
-  addTargets(command);
+  addRunTargets(command);
   addConnection(command);
   addLimits(command);
   addExecution(command);
@@ -103,69 +82,21 @@ function build(): Command {
   return command;
 }
 
-/** An option that takes one of a few words, the first of which is its default. */
-function choice(flags: string, what: string, words: readonly [string, ...string[]]): Option {
-  const name = /--[a-z-]+/.exec(flags)![0];
-  return new Option(flags, what).argParser(word(name, words)).default(words[0], words[0]);
-}
-
-function addTargets(command: Command): void {
-  command
-    .optionsGroup('Targets:')
-    .option('-w, --hosts <set>', 'web[1-9], 10.0.0.0/24, user@name:port; ^FILE is a file, - is stdin', append)
-    .addOption(new Option('-H, --pssh <set>', 'as -w').argParser(append).hideHelp())
-    .option('-x, --exclude <set>', 'hosts to leave out; matching none is an error', append)
-    .option('--hostfile <file>', 'a file with one host set a line', append)
+function addRunTargets(command: Command): void {
+  addTargets(command)
     .option('--repeat <n>', 'tasks per host; {i} counts them from 1', count('--repeat', 1))
-    .option('--expect <n>', 'refuse unless there are N, N+-P% or A..B hosts', expected('--expect'))
     .option('--yes', 'do not ask, however many hosts there are')
     .option('--list-hosts', 'print the hosts and do nothing')
     .option('--dry-run', 'say what would be done, and connect nowhere');
 }
 
-function addConnection(command: Command): void {
-  command
-    .optionsGroup('Connection:')
-    .option('-l, --user <name>', 'login name (default: yours)', name('--user (-l)'))
-    .option('-p, --port <port>', 'port (default: 22)', count('--port (-p)', 1, 65_535))
-    .option('-J, --jump <hosts>', 'jump hosts, [user@]host[:port], the nearest first, with commas')
-    .option('-4, --ipv4-only', 'IPv4 addresses only')
-    .option('-6, --ipv6-only', 'IPv6 addresses only')
-    .addOption(
-      new Option('--resolver <how>', 'names by dns (own queries) or system (nsswitch)')
-        .argParser(word('--resolver', ['dns', 'system']))
-        .default('dns'),
-    )
-    .option('--identity <file>', 'private key; may stand several times', append)
-    .option('-k, --ask-password', 'ask for a password')
-    .addOption(
-      choice(
-        '--host-keys <policy>',
-        'which to take: strict (known ones), accept-new (also hosts not known yet), off (any)',
-        ['strict', 'accept-new', 'off'],
-      ),
-    )
-    .option('--known-hosts <file>', 'known_hosts file; may stand several times', append)
-    .option('--retries <n>', 'tries after the first, while nothing has begun (default: 3)', count('--retries', 0));
-}
-
 function addLimits(command: Command): void {
-  command
-    .optionsGroup('How many, how long:')
-    .addOption(
-      new Option('-f, --fanout <n>', 'tasks in progress at once')
-        .argParser(countOrAuto('--fanout (-f)'))
-        .default('auto', 'auto'),
-    )
-    .addOption(new Option('--threads <n>', '1 or auto').argParser(parseThreads).default('auto', 'auto'))
-    .option(
-      '-t, --connect-timeout <time>',
-      'until the server says who it is (default: 10s)',
-      duration('--connect-timeout (-t)'),
-    )
+  addFanout(command).addOption(
+    new Option('--threads <n>', '1 or auto').argParser(parseThreads).default('auto', 'auto'),
+  );
+  addTimeouts(command)
     .option('-u, --command-timeout <time>', 'of a command (default: none)', durationOrNone('--command-timeout (-u)'))
     .option('--idle <time>', 'of a command, without output (default: none)', durationOrNone('--idle'))
-    .option('--deadline <time>', 'of the whole run (default: none)', durationOrNone('--deadline'))
     .option(
       '--linger <time>',
       'for output that stays open after the command has ended (default: 2s)',

@@ -1,5 +1,6 @@
 /** What `myriad run` writes: results and events to stdout, failures, progress and summary to stderr. */
 import { foldHosts, type Run, type Summary, type TaskResult } from '../index.ts';
+import { escapeText } from '../output/escape.ts';
 import { Folder } from '../output/fold.ts';
 import { formatDuration } from '../output/format.ts';
 import { ndjsonListener } from '../output/ndjson.ts';
@@ -16,6 +17,10 @@ export interface Output {
   results(batch: readonly TaskResult[]): Promise<void>;
   detach(): void;
   summary(summary: Summary, run: Run, hostKeysVerified: boolean): void;
+  /** What was passed over on the way to hosts; each once. */
+  warnings(texts: Iterable<string>, told: Set<string>): void;
+  /** Takes the progress away until what it returns is called. */
+  makeRoom(): () => void;
   /** A line for the person at the terminal. */
   say(text: string): void;
   /** Resolves when everything has left. */
@@ -106,6 +111,18 @@ class RunOutput implements Output {
     const label = (index: number) => run.label(index);
     const verified = hostKeysVerified || this.#flags.local === true;
     this.#stderr.write(renderSummary(summary, { label, fold: foldHosts, hostKeysVerified: verified, ...width }));
+  }
+
+  warnings(texts: Iterable<string>, told: Set<string>): void {
+    for (const text of texts) {
+      if (told.has(text)) continue;
+      told.add(text);
+      if (!this.#flags.quiet) this.say(`myriad: ${escapeText(text)}\n`);
+    }
+  }
+
+  makeRoom(): () => void {
+    return this.#progress?.hold() ?? (() => {});
   }
 
   say(text: string): void {

@@ -1,9 +1,9 @@
 /** Where `-w` finds its hosts: a host set, `^FILE`, or `-` for stdin. */
 import { type FleetOptions, MyriadError } from '../index.ts';
-import type { RunFlags } from './run_options.ts';
+import type { TargetFlags } from './connection_options.ts';
 
 /** The selection as the library takes it. Throws `usage` where stdin is asked for twice. */
-export function readHosts(flags: RunFlags): Pick<FleetOptions, 'hosts' | 'hostFiles' | 'exclude'> {
+export function readHosts(flags: TargetFlags): Pick<FleetOptions, 'hosts' | 'hostFiles' | 'exclude'> {
   const hosts: string[] = [];
   const hostFiles = [...(flags.hostfile ?? [])];
   for (const text of [...(flags.hosts ?? []), ...(flags.pssh ?? [])]) {

@@ -10,6 +10,16 @@ export const VERBS: readonly { readonly name: string; readonly what: string; loa
     load: async () => (await import('./run.ts')).run,
   },
   {
+    name: 'check',
+    what: 'which hosts a run would begin on, and what to do about the others',
+    load: async () => (await import('./check.ts')).check,
+  },
+  {
+    name: 'trust',
+    what: 'look at keys of unknown hosts, and add them to known_hosts',
+    load: async () => (await import('./trust.ts')).trust,
+  },
+  {
     name: 'simulate',
     what: 'a fleet of simulated hosts on loopback, to rehearse on',
     load: async () => (await import('./simulate.ts')).simulate,

@@ -38,8 +38,10 @@ export interface Summary {
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
   readonly durationMs: number;
-  /** `cancelled`: by the user; `deadline`: by the run's own deadline. */
-  readonly stopped: 'no' | 'cancelled' | 'deadline';
+  /** `cancelled`: by the user; `deadline`: by the run's own deadline; `guard`: because going on would have done harm. */
+  readonly stopped: 'no' | 'cancelled' | 'deadline' | 'guard';
+  /** Why a guard stopped it, in one sentence; empty where none did. */
+  readonly stopReason: string;
   /** What held the run back, in words; empty where nothing did. */
   readonly limitedBy: string;
 }

@@ -32,6 +32,8 @@ export interface Target extends Host {
 
 /** The machine actually reached. */
 export interface Reached {
+  /** How: our own client, the ssh program, or a program here. */
+  readonly transport: 'native' | 'openssh' | 'local';
   readonly address: string;
   readonly port: number;
   /** `SHA256:…` of the host key that was verified; empty where there is none (local). */

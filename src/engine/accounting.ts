@@ -17,6 +17,7 @@ const MAX_LABELS = 512;
 export interface RunFacts {
   readonly durationMs: number;
   readonly stopped: Summary['stopped'];
+  readonly stopReason: string;
   readonly limitedBy: string;
 }
 

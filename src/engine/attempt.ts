@@ -3,7 +3,13 @@ import type { ConnectPhase, Watch } from '../transport/transport.ts';
 
 /** The task behind an attempt; it knows which of its attempts is the present one. */
 export interface AttemptedTask {
-  enter(watch: Attempt, phase: ConnectPhase, address: string | undefined): Promise<void> | undefined;
+  enter(
+    watch: Attempt,
+    phase: ConnectPhase,
+    address: string | undefined,
+    ownMs: number | undefined,
+  ): Promise<void> | undefined;
+  hold(watch: Attempt): () => void;
 }
 
 /** The watch of one attempt; deaf once the attempt is over. */
@@ -26,8 +32,12 @@ export class Attempt implements Watch {
     else stop?.(this.#reason);
   }
 
-  enter(phase: ConnectPhase, address?: string): Promise<void> | undefined {
-    return this.#task.enter(this, phase, address);
+  enter(phase: ConnectPhase, address?: string, ownMs?: number): Promise<void> | undefined {
+    return this.#task.enter(this, phase, address, ownMs);
+  }
+
+  hold(): () => void {
+    return this.#task.hold(this);
   }
 
   /** Tells the transport that the attempt is over. */

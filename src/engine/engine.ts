@@ -34,6 +34,8 @@ export interface StartedRun {
   pause(): void;
   unpause(): void;
   cancel(running: 'terminate' | 'leave'): void;
+  /** For guards, see ExecutorRun. */
+  stop(reason: string): void;
   resume(index: number): void;
   status(slowest: number): ExecutorStatus;
 }
@@ -133,6 +135,10 @@ class Started implements StartedRun {
     this.#run.cancel(running);
   }
 
+  stop(reason: string): void {
+    this.#run.stop(reason);
+  }
+
   resume(index: number): void {
     this.#run.resume(index);
   }
@@ -195,10 +201,10 @@ class Started implements StartedRun {
 
   #finish(): void {
     this.#finished = true;
-    const { stopped, limitedBy } = this.#run.status(0);
+    const { stopped, stopReason = '', limitedBy } = this.#run.status(0);
     this.#accounting.endRound(this.#request.round);
     const durationMs = this.#clock.now() - this.#startedAt;
-    const summary = this.#accounting.summary({ durationMs, stopped, limitedBy });
+    const summary = this.#accounting.summary({ durationMs, stopped, stopReason, limitedBy });
     this.#announcer.tell({ type: 'run:end', time: this.#clock.epoch(), summary });
     this.#resolve(summary);
   }

@@ -40,8 +40,10 @@ export interface ExecutorStatus {
   readonly waiting: number;
   /** What holds the run back now, once it is over what held it back most, in words; empty where nothing does. */
   readonly limitedBy: string;
-  /** Whether the run was stopped before its end: by `cancel`, or by the run's own deadline. */
-  readonly stopped: 'no' | 'cancelled' | 'deadline';
+  /** Whether the run was stopped before its end: by `cancel`, by the run's own deadline, or by `stop`. */
+  readonly stopped: 'no' | 'cancelled' | 'deadline' | 'guard';
+  /** The sentence given to `stop`, where that came first. */
+  readonly stopReason?: string | undefined;
   /** The longest-running tasks, oldest first: plan index, host label, phase, age in ms; at most `slowest` of them. */
   readonly slowest: readonly {
     readonly index: number;
@@ -62,6 +64,11 @@ export interface ExecutorRun {
   unpause(): void;
   /** Ends what is running (`leave`: only stops waiting for it); what has not begun becomes `not-run`. */
   cancel(running: 'terminate' | 'leave'): void;
+  /**
+   * A guard found that going on would do harm: nothing begins on a host any more, what has begun goes on to its end, the rest
+   * becomes `not-run`. `reason`: one sentence for the summary. Nothing happens where the run was stopped before.
+   */
+  stop(reason: string): void;
   /** The consumer of `onOutput` has room again for this task. */
   resume(index: number): void;
   status(slowest: number): ExecutorStatus;

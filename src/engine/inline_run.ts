@@ -3,6 +3,7 @@
  *
  *   going ──pause──▶ paused ──unpause──▶ going     paused: nothing starts, nothing begins on a host
  *   going, paused ──cancel, run deadline──▶ stopped  what is in progress ends, the rest of the plan is `not-run`
+ *   going, paused ──stop──▶ stopped                  the same, but what has begun on a host goes on to its end
  *   any ──all tasks have ended──▶ finished
  *
  * There is room while: a place is free and no task waits to have one back; fewer tasks than `connections` are in
@@ -67,7 +68,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   readonly gated = new Set<Gated>();
   readonly held = new Map<number, Held>();
   paused = false;
-  stopped: 'no' | 'cancelled' | 'deadline' = 'no';
+  stopped: 'no' | 'cancelled' | 'deadline' | 'guard' = 'no';
   readonly #onFinished: (run: InlineRun) => void;
   readonly #deadline: TimerEntry;
   readonly #maxUnread: number;
@@ -81,6 +82,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   #pumping = false;
   #over = false;
   #limitedBy = '';
+  #stopReason: string | undefined;
 
   constructor(parts: RunParts) {
     const { request, clock } = parts;
@@ -91,7 +93,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.kind = parts.kind;
     this.prepared = parts.prepared;
     this.transport = parts.transport;
-    this.connectOptions = { session: parts.kind.session };
+    this.connectOptions = { session: parts.kind.session, job: parts.request.job.options };
     this.clock = clock;
     this.random = parts.random;
     this.wheel = parts.wheel;
@@ -126,6 +128,12 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.#stop('cancelled', running);
   }
 
+  stop(reason: string): void {
+    if (this.#over || this.stopped !== 'no') return;
+    this.#stopReason = reason;
+    this.#stop('guard', 'leave');
+  }
+
   resume(index: number): void {
     this.held.get(index)?.release();
   }
@@ -143,6 +151,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
       waiting: this.request.plan.count - this.#next,
       limitedBy: this.#over ? this.#limitedBy : this.bottleneck.now(),
       stopped: this.stopped,
+      stopReason: this.#stopReason,
       slowest: oldest,
     };
   }
@@ -196,8 +205,9 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   /** Ends what is in progress and lets nothing start; a second stop can only turn from waiting to leaving. */
   #stop(cause: StopCause, running: 'terminate' | 'leave'): void {
     if (this.#over) return;
-    if (this.stopped === 'no') this.stopped = cause === 'run' ? 'deadline' : 'cancelled';
-    this.wheel.cancel(this.#deadline);
+    if (this.stopped === 'no') this.stopped = cause === 'run' ? 'deadline' : cause === 'guard' ? 'guard' : 'cancelled';
+    // What has begun goes on after a guard's stop, within the run's deadline.
+    if (cause !== 'guard') this.wheel.cancel(this.#deadline);
     for (let task = this.#oldest; task !== null; ) {
       const { newer } = task;
       task.stop(cause, running);

@@ -40,6 +40,11 @@ function destroy(connection: Connection, reason: Error): void {
   }
 }
 
+function stopError(cause: StopCause): Error {
+  if (cause === 'cancelled') return new MyriadError('aborted', 'stopped by the user');
+  return cause === 'guard' ? new MyriadError('aborted', 'the run was stopped') : new DeadlineError(cause);
+}
+
 export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   older: ListedTask | null = null;
   newer: ListedTask | null = null;
@@ -65,6 +70,8 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   #phases: PhaseTimes = {};
   #phase: TimedPhase | undefined = undefined;
   #entering: Step = 'dns';
+  /** The host's own deadline of the phase that it is entering. */
+  #ownMs: number | undefined = undefined;
   #admitted: (() => void) | undefined = undefined;
   #wait: Promise<void> | undefined = undefined;
   #waitingSince = 0;
@@ -124,16 +131,37 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   }
 
   /** The attempt's transport enters a phase; a promise holds it back while a limit is full. */
-  enter(watch: Attempt, phase: ConnectPhase, address: string | undefined): Promise<void> | undefined {
+  enter(
+    watch: Attempt,
+    phase: ConnectPhase,
+    address: string | undefined,
+    ownMs: number | undefined,
+  ): Promise<void> | undefined {
     if (watch !== this.#watch) return new Promise<void>(() => {});
     if (this.#mode === 'waiting') {
       if (phase === this.#entering) return this.#wait;
       this.#stopWaiting();
     }
     this.#entering = phase;
+    this.#ownMs = ownMs;
     if (!this.#admission.admit(phase, address)) return this.#startWaiting();
     this.#entered(phase);
     return undefined;
+  }
+
+  /** The attempt waits for something that is not its host's doing: the deadline of its phase stands still. */
+  hold(watch: Attempt): () => void {
+    const { wheel, clock } = this.run;
+    const held = watch === this.#watch && this.#mode === 'connecting' && this.deadline.armed;
+    if (!held) return () => {};
+    const leftMs = this.deadline.due - clock.now();
+    wheel.cancel(this.deadline);
+    return () => {
+      // A phase that began in the meantime has a deadline of its own.
+      if (watch === this.#watch && this.#mode === 'connecting' && !this.deadline.armed) {
+        wheel.arm(this.deadline, leftMs);
+      }
+    };
   }
 
   /** The admission's side: what was waited for is there. */
@@ -157,6 +185,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
 
   stop(cause: StopCause, running: 'terminate' | 'leave'): void {
     if (this.#mode !== 'performing') this.#cutOff(cause);
+    else if (cause === 'guard' && this.#performance?.began !== 'no') return;
     else if (running === 'leave') this.#performance?.leave(cause);
     else this.#performance?.halt(cause);
   }
@@ -247,7 +276,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     const watch = this.#watch;
     this.#watch = undefined;
     // Before the task ends: the next one must not open its socket while this one's is still there.
-    watch?.halt(cause === 'cancelled' ? new MyriadError('aborted', 'stopped by the user') : new DeadlineError(cause));
+    watch?.halt(stopError(cause));
     this.drop(new MyriadError('aborted', 'the task was stopped'));
     this.#finish(stoppedOutcome(cause, 'no', 'none'));
   }
@@ -294,7 +323,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     const now = this.run.clock.now();
     if (this.#phase !== phase) {
       this.#enterPhase(phase, now);
-      wheel.arm(this.deadline, limits.deadlines[DEADLINE[phase]], now);
+      wheel.arm(this.deadline, this.#ownMs ?? limits.deadlines[DEADLINE[phase]], now);
     } else if (this.#leftMs !== undefined) wheel.arm(this.deadline, this.#leftMs, now);
     this.#leftMs = undefined;
     if (phase === 'dns' || phase === 'connect') {

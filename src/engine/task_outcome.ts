@@ -36,7 +36,8 @@ export function outcomeOfPerformance(transport: Transport, error: unknown, began
 
 /** A task that was stopped. */
 export function stoppedOutcome(cause: StopCause, began: Began, remote: RemoteFate): Outcome {
-  if (cause === 'cancelled') return { kind: 'cancelled', began, remote };
+  if (cause === 'guard' && began === 'no') return { kind: 'not-run', began };
+  if (cause === 'cancelled' || cause === 'guard') return { kind: 'cancelled', began, remote };
   return { kind: 'timeout', began, phase: cause, remote };
 }
 

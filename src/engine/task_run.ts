@@ -53,7 +53,7 @@ export interface TaskRun {
   readonly bottleneck: Bottleneck;
   readonly stages: Record<Stage, number>;
   readonly paused: boolean;
-  readonly stopped: 'no' | 'cancelled' | 'deadline';
+  readonly stopped: 'no' | 'cancelled' | 'deadline' | 'guard';
   readonly gated: Set<Gated>;
   /** By plan index. */
   readonly held: Map<number, Held>;
@@ -63,8 +63,8 @@ export interface TaskRun {
   ended(task: ListedTask, result: TaskResult): void;
 }
 
-/** Why a task is stopped: by the user, or by the deadline of a phase. */
-export type StopCause = Phase | 'cancelled';
+/** Why a task is stopped: by the user, by a guard, or by the deadline of a phase. */
+export type StopCause = Phase | 'cancelled' | 'guard';
 
 /** Given to a transport whose attempt is stopped because a deadline passed. */
 export class DeadlineError extends Error {

@@ -1,6 +1,6 @@
 /** A fleet: hosts, how to reach them, and the runs on them. Wires all that is below. */
 import { randomBytes } from 'node:crypto';
-import { userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Clock } from '../contracts/limits.ts';
 import type { Host } from '../contracts/task.ts';
@@ -9,16 +9,26 @@ import { HostPlan } from '../engine/host_plan.ts';
 import { InlineExecutor } from '../engine/inline_executor.ts';
 import type { HostSet } from '../hostset/hostset.ts';
 import type { HostParts } from '../hostset/label.ts';
+import type { HostKeysOptions } from '../jobs/host_keys.ts';
 import type { JobSpec } from '../jobs/job.ts';
 import { LocalTransport } from '../transport/local/local_transport.ts';
+import { DnsResolver } from '../transport/native/dns_resolver.ts';
 import { NativeTransport } from '../transport/native/native_transport.ts';
+import { SystemResolver } from '../transport/native/system_resolver.ts';
+import { OpensshTransport } from '../transport/openssh/openssh_transport.ts';
 import type { Transport, TransportName } from '../transport/transport.ts';
-import { loadHostKeys } from './host_keys.ts';
-import { loadIdentities } from './identities.ts';
 import { jobKinds } from './kinds.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet, resolveRun } from './options.ts';
+import { Passwords, passwordSource } from './passwords.ts';
+import { type LoadedConfig, loadConfig, resolveHost } from './reach/config.ts';
+import type { HostKeyStore } from './reach/host_keys.ts';
+import { opensshArgs } from './reach/openssh_args.ts';
+import { ReachingTransport } from './reach/reaching_transport.ts';
+import { Router } from './reach/router.ts';
 import { Run } from './run.ts';
 import { parseJump, selectHosts } from './selection.ts';
+import { type HostKeys, type LearnOptions, type Learnt, learn } from './trust.ts';
+import { ScanTransport } from './trust_transport.ts';
 
 const systemClock: Clock = {
   now: () => performance.now(),
@@ -28,6 +38,9 @@ const systemClock: Clock = {
     return { cancel: () => clearTimeout(timer) };
   },
 };
+
+/** Of one fleet; more say nothing new. */
+const MOST_WARNINGS = 100;
 
 /** Opens a fleet. Throws MyriadError for options and host sets that cannot be taken; nothing connects yet. */
 export function fleet(options: FleetOptions): Fleet {
@@ -41,18 +54,23 @@ export class Fleet implements AsyncDisposable {
   readonly #transports = new Map<TransportName, Transport>();
   readonly #executor: InlineExecutor;
   readonly #kinds = jobKinds();
-  readonly #user: string;
-  readonly #jump: readonly HostParts[];
+  readonly #jump: readonly HostParts[] | undefined;
+  readonly #warnings = new Set<string>();
+  /** Not at their end yet. */
+  readonly #runs = new Set<Run>();
+  #passwords: Passwords | undefined;
+  /** Why a password may not be tried any more. */
+  #spent: string | undefined;
   #native: Promise<void> | undefined;
+  #opened: Promise<Opened> | undefined;
+  #loaded: LoadedConfig | undefined;
   #closed = false;
-  #closeKeys: () => void = () => {};
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#resolved = resolveFleet(options);
     this.#hosts = selectHosts(options);
     this.#jump = parseJump(options.jump);
-    this.#user = options.user ?? userInfo().username;
     this.#executor = new InlineExecutor({
       kinds: this.#kinds,
       transports: this.#transports,
@@ -73,38 +91,69 @@ export class Fleet implements AsyncDisposable {
 
   /** False where host keys are not verified. */
   get verifiesHostKeys(): boolean {
-    return this.#resolved.policy !== 'off';
+    return this.#options.hostKeys !== 'off';
   }
 
-  /** Who logs in where a host names no user, and where. */
-  get defaults(): { readonly user: string; readonly port: number } {
-    return { user: this.#user, port: this.#resolved.port };
+  /** Where a host is looked for and as whom, by its label, the options and ssh_config. Throws as `prepare` does. */
+  destination(host: Host): { readonly user: string; readonly name: string; readonly port: number } {
+    this.#loaded ??= loadConfig(this.#options);
+    const { user, hostName, port } = resolveHost(this.#loaded, this.#options, host);
+    return { user, name: hostName, port };
   }
 
-  /** Reads keys and known_hosts, so that a mistake in them is thrown before anything connects. Runs do it by themselves. */
+  /** What was passed over on the way: keys, agents and lines of ssh_config that could not be used. Grows while hosts are reached. */
+  get warnings(): ReadonlySet<string> {
+    return this.#warnings;
+  }
+
+  /** Reads ssh_config, keys and known_hosts, so that a mistake in them is thrown before anything connects. Runs do it by themselves. */
   prepare(): Promise<void> {
     this.#native ??= this.#openNative();
     return this.#native;
   }
 
+  /** What runs and looks at host keys share. `learns`: a known_hosts file that was named may be missing. */
+  #open(learns: boolean): Promise<Opened> {
+    this.#opened ??= this.#openRouter(learns);
+    return this.#opened;
+  }
+
+  async #openRouter(learns: boolean): Promise<Opened> {
+    const options = this.#options;
+    const source = passwordSource(options, systemClock);
+    if (source !== undefined) {
+      const onSpent = (reason: string) => this.#stopAll(reason);
+      this.#passwords = new Passwords({ source, clock: systemClock, onSpent });
+    }
+    const router = await Router.open(options, {
+      learns,
+      setTimer: systemClock.setTimer,
+      warn: (text) => void (this.#warnings.size < MOST_WARNINGS && this.#warnings.add(text)),
+      jump: this.#jump,
+      lookup: async () => true,
+      passwords: this.#passwords,
+    });
+    const resolver = options.resolver === 'system' ? new SystemResolver() : new DnsResolver({ clock: systemClock });
+    return { router, own: new NativeTransport({ resolver, clock: systemClock, random: Math.random }) };
+  }
+
   async #openNative(): Promise<void> {
-    const { keys, close } = await loadIdentities(this.#options, systemClock.setTimer);
-    this.#closeKeys = close;
-    this.#transports.set(
-      'native',
-      new NativeTransport({
-        user: this.#user,
-        port: this.#resolved.port,
-        keys,
-        password: this.#options.password,
-        hostKeys: loadHostKeys(this.#options, this.#resolved.policy),
+    const options = this.#options;
+    const { router, own } = await this.#open(false);
+    await router.check(this.#hosts.at(0));
+    const openssh = () =>
+      new OpensshTransport({
+        args: (target) => opensshArgs(options, target),
         clock: systemClock,
-        random: Math.random,
-        jump: this.#jump,
-        family: this.#options.family ?? 'any',
-        resolver: this.#options.resolver ?? 'dns',
-      }),
-    );
+        controlDir: tmpdir(),
+      });
+    this.#transports.set('native', new ReachingTransport(router, own, openssh));
+  }
+
+  /** Going on would do harm: runs that go on start nothing more, and so do those that come. */
+  #stopAll(reason: string): void {
+    this.#spent = reason;
+    for (const run of this.#runs) run.stop(reason);
   }
 
   /** Runs a command line in the login shell of every host. */
@@ -117,6 +166,43 @@ export class Fleet implements AsyncDisposable {
   local(program: string, args: readonly string[] = [], options: RunOptions = {}): Run {
     if (options.stdin) throw new MyriadError('usage', 'stdin: a local program gets none');
     return this.#run(spec('local', { program, args, okStatus: options.okStatus }), options);
+  }
+
+  /** Resolves, connects, verifies and logs in to every host, and runs nothing: `ok` is a host on which a run would begin. */
+  check(options: RunOptions = {}): Run {
+    return this.#run(spec('check', {}), options);
+  }
+
+  /**
+   * Looks at the keys of every host that is not known (`skipped`: it is), and logs in to none; see `hostKeysOf` for what a result
+   * shows. A host whose key is not the one that is known ends in `host-key`. Nothing is learnt: that is `learn`.
+   */
+  hostKeys(options: RunOptions & HostKeysOptions = {}): Run {
+    if (!this.verifiesHostKeys) throw new MyriadError('usage', 'hostKeys "off": there is nothing to compare keys with');
+    const { all, ...rest } = options;
+    return this.#run(spec('host-keys', { all }), rest);
+  }
+
+  /** Adds keys to known_hosts: all those of one file in one write. The runs of this fleet know them from then on. */
+  learn(found: Iterable<HostKeys>, options: LearnOptions = {}): Promise<readonly Learnt[]> {
+    return learn(found, options, (host) => this.#storeOf(host));
+  }
+
+  /** Where `learn` adds the keys of a host, and whether names are hashed there. */
+  async knownHostsOf(host: Host): Promise<{ readonly file: string | undefined; readonly hashNames: boolean }> {
+    const { file, hashNames } = await this.#storeOf(host);
+    return { file, hashNames };
+  }
+
+  async #storeOf(host: Host): Promise<HostKeyStore> {
+    const { router } = await this.#open(true);
+    return (await router.look(host)).store;
+  }
+
+  async #openScan(): Promise<void> {
+    const { router, own } = await this.#open(true);
+    // SSHFP records are compared where somebody asks DNS for them; nobody does yet.
+    if (!this.#transports.has('scan')) this.#transports.set('scan', new ScanTransport(router, own, undefined));
   }
 
   #run(job: JobSpec, options: RunOptions): Run {
@@ -132,6 +218,7 @@ export class Fleet implements AsyncDisposable {
       plan,
       async (listener, onOutput) => {
         if (kind.transport === 'native') await this.prepare();
+        else if (kind.transport === 'scan') await this.#openScan();
         else this.#openLocal();
         const request = { run: id, round: 0, plan, job, limits, gather, maxOutput, lingerMs, graceMs };
         return startRun(this.#executor, request, listener, { title, onOutput, clock: systemClock });
@@ -139,6 +226,11 @@ export class Fleet implements AsyncDisposable {
       options.signal,
     );
     if (options.listener) run.on(options.listener);
+    if (this.#spent !== undefined) run.stop(this.#spent);
+    this.#runs.add(run);
+    run.on(({ type }) => {
+      if (type === 'run:end') this.#runs.delete(run);
+    });
     return run;
   }
 
@@ -151,13 +243,23 @@ export class Fleet implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     await this.#executor.close();
-    this.#closeKeys();
+    this.#passwords?.clear();
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
+    // The transport of runs closes what it stands on; without it nobody has.
+    const opened = this.#transports.has('native') ? undefined : await this.#opened?.catch(() => undefined);
+    await opened?.own.close();
+    await opened?.router.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** What all ways to hosts stand on. */
+interface Opened {
+  readonly router: Router;
+  readonly own: NativeTransport;
 }
 
 /** A spec with only the options that are set. */

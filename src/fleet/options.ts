@@ -4,6 +4,7 @@ import type { RunListener } from '../contracts/events.ts';
 import { DEFAULT_DEADLINES, type Deadlines, type Gather, type Limits } from '../contracts/limits.ts';
 import type { HostKeyPolicy } from '../ssh/host_key_policy.ts';
 import { connectionLimit } from './descriptors.ts';
+import type { AnswerSource, PasswordSource } from './passwords.ts';
 
 /** Which hosts, how to reach them, how many at once. */
 export interface FleetOptions {
@@ -13,27 +14,39 @@ export interface FleetOptions {
   readonly hostFiles?: string | readonly string[];
   /** Host sets to leave out; one that matches nothing is an error. */
   readonly exclude?: string | readonly string[];
-  /** Login name of hosts that name none. @default the local user's */
+  /** Login name of hosts that name none. @default as ssh_config says, else the local user's */
   readonly user?: string;
-  /** Port of hosts that name none. @default 22 */
+  /** Port of hosts that name none. @default as ssh_config says, else 22 */
   readonly port?: number;
-  /** Which addresses of a name. @default 'any' */
+  /** Which addresses of a name. @default as ssh_config says, else 'any' */
   readonly family?: 'any' | 4 | 6;
   /** How names become addresses: `dns`: own queries · `system`: the machine's nsswitch. @default 'dns' */
   readonly resolver?: 'dns' | 'system';
-  /** Jump hosts on the way, `[user@]host[:port]`, the nearest first, with commas. @default none */
+  /** ssh_config: a file instead of the usual two, or `none`. @default ~/.ssh/config and /etc/ssh/ssh_config */
+  readonly config?: string;
+  /** Options as ssh_config has them, `Keyword=value`; they count before the files. */
+  readonly configOptions?: readonly string[];
+  /** `auto`: our own client, and the ssh program for hosts whose configuration wants what only that has. @default 'auto' */
+  readonly transport?: 'auto' | 'native' | 'openssh';
+  /** Jump hosts on the way, `[user@]host[:port]`, the nearest first, with commas; `none`. @default as ssh_config says */
   readonly jump?: string;
-  /** The SSH agent's socket; false: none. Its keys are tried before the default files. @default $SSH_AUTH_SOCK */
+  /** The SSH agent's socket; false: none. @default as ssh_config says, else $SSH_AUTH_SOCK */
   readonly agent?: string | false;
-  /** Private key files, OpenSSH or PEM. @default the agent's keys, then id_rsa, id_ecdsa and id_ed25519 in ~/.ssh, as far as they are there */
+  /** Private key files, OpenSSH or PEM: these and no others. @default what ssh_config and the agent have, in OpenSSH's order */
   readonly identity?: string | readonly string[];
   /** Asked once per encrypted key file of `identity`. @default encrypted keys are refused */
   readonly passphrase?: string | ((file: string) => string | Promise<string>);
-  /** Tried after the keys of `identity`; without `identity`, instead of any key. */
-  readonly password?: string;
-  /** `strict`: known keys only · `accept-new`: learns new ones · `off`: any key. @default 'strict' */
+  /** One for all, or asked for per host. Tried after the keys of `identity`; without `identity`, instead of any key. */
+  readonly password?: PasswordSource;
+  /** As `password`: the first line of a file that nobody else may read. */
+  readonly passwordFile?: string;
+  /** As `password`: what a command line prints, run here by /bin/sh; with `{host}`, `{name}`, `{user}` or `{port}` once per host. */
+  readonly passwordCommand?: string;
+  /** Answers keyboard-interactive questions that a password does not. @default nobody does */
+  readonly answer?: AnswerSource;
+  /** `strict`: known keys only · `accept-new`: learns new ones · `off`: any key. @default as ssh_config says, else 'strict' */
   readonly hostKeys?: HostKeyPolicy;
-  /** known_hosts files; new keys go to the first. @default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts */
+  /** known_hosts files; new keys go to the first. @default as ssh_config says, else the usual four */
   readonly knownHosts?: string | readonly string[];
   /** Tasks in progress at once. @default 'auto': 512, or what the descriptor limit leaves */
   readonly fanout?: number | 'auto';
@@ -85,11 +98,17 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'port',
   'family',
   'resolver',
+  'config',
+  'configOptions',
+  'transport',
   'jump',
   'agent',
   'identity',
   'passphrase',
   'password',
+  'passwordFile',
+  'passwordCommand',
+  'answer',
   'hostKeys',
   'knownHosts',
   'fanout',
@@ -117,8 +136,6 @@ const RUN_OPTIONS: readonly (keyof RunOptions)[] = [
 
 /** Connection limits of a fleet, every default applied; `fanout` is settled per run. */
 export interface ResolvedFleet {
-  readonly port: number;
-  readonly policy: HostKeyPolicy;
   readonly limits: Omit<Limits, 'fanout'>;
   readonly fanout: number | 'auto';
 }
@@ -129,10 +146,9 @@ const AUTO_FANOUT = 512;
 export function resolveFleet(options: FleetOptions): ResolvedFleet {
   refuseUnknown('fleet', options, FLEET_OPTIONS);
   const connections = connectionLimit();
-  const policy = options.hostKeys ?? 'strict';
-  if (!['strict', 'accept-new', 'off'].includes(policy)) {
-    throw new MyriadError('usage', `hostKeys: expected strict, accept-new or off, got "${policy}"`);
-  }
+  oneOf('hostKeys', options.hostKeys, ['strict', 'accept-new', 'off']);
+  oneOf('transport', options.transport, ['auto', 'native', 'openssh']);
+  if (options.port !== undefined) integer('port', options.port, 1, 65_535);
   const { fanout = 'auto' } = options;
   if (fanout !== 'auto') integer('fanout', fanout, 1);
   const deadlines = { ...DEFAULT_DEADLINES };
@@ -142,8 +158,6 @@ export function resolveFleet(options: FleetOptions): ResolvedFleet {
     Object.assign(deadlines, { [name]: value });
   }
   return {
-    port: integer('port', options.port ?? 22, 1, 65_535),
-    policy,
     fanout,
     limits: {
       handshakes: integer('handshakes', options.handshakes ?? 64, 1),
@@ -188,6 +202,14 @@ export function resolveRun(fleet: ResolvedFleet, options: RunOptions): ResolvedR
     lingerMs: integer('lingerMs', options.lingerMs ?? 2000, 0),
     graceMs: integer('graceMs', options.graceMs ?? 2000, 0),
   };
+}
+
+function oneOf(name: string, value: string | undefined, words: readonly string[]): void {
+  if (value === undefined || words.includes(value)) return;
+  throw new MyriadError(
+    'usage',
+    `${name}: expected ${words.slice(0, -1).join(', ')} or ${words.at(-1)}, got "${value}"`,
+  );
 }
 
 function refuseUnknown(what: string, options: object, known: readonly string[]): void {

@@ -47,6 +47,13 @@ const IDLE: ExecutorStatus = {
   slowest: [],
 };
 
+/** What was asked of a run that had not started. */
+interface Wanted {
+  paused: boolean;
+  cancelled: 'terminate' | 'leave' | undefined;
+  stopped: string | undefined;
+}
+
 export class Run implements AsyncIterable<TaskResult> {
   readonly id: string;
   /** The job on one line, for people. */
@@ -61,7 +68,7 @@ export class Run implements AsyncIterable<TaskResult> {
   #engine: Promise<StartedRun> | undefined;
   #running: StartedRun | undefined;
   #lines: LineStream | undefined;
-  #wanted: { paused: boolean; cancelled: 'terminate' | 'leave' | undefined } = { paused: false, cancelled: undefined };
+  #wanted: Wanted = { paused: false, cancelled: undefined, stopped: undefined };
 
   constructor(id: string, title: string, plan: Plan, start: StartEngine, signal?: AbortSignal) {
     this.id = id;
@@ -145,6 +152,7 @@ export class Run implements AsyncIterable<TaskResult> {
     this.#running = engine;
     if (this.#wanted.paused) engine.pause();
     if (this.#wanted.cancelled) engine.cancel(this.#wanted.cancelled);
+    if (this.#wanted.stopped !== undefined) engine.stop(this.#wanted.stopped);
     if (this.#signal?.aborted) this.cancel();
     const onAbort = () => this.cancel();
     this.#signal?.addEventListener('abort', onAbort, { once: true });
@@ -201,6 +209,12 @@ export class Run implements AsyncIterable<TaskResult> {
   cancel(running: 'terminate' | 'leave' = 'terminate'): void {
     this.#wanted.cancelled ??= running;
     this.#running?.cancel(running);
+  }
+
+  /** Going on would do harm: nothing new starts, what has begun goes on. `reason`: one sentence for the summary. */
+  stop(reason: string): void {
+    this.#wanted.stopped ??= reason;
+    this.#running?.stop(reason);
   }
 
   /** How far it is, with the `slowest` oldest tasks. */

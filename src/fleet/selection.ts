@@ -26,9 +26,10 @@ export function selectHosts(options: FleetOptions): HostSet {
   return selected;
 }
 
-/** The hops of `user@host:port,host2`, or of `none`. Throws `usage`. */
-export function parseJump(text: string | undefined): readonly HostParts[] {
-  if (text === undefined || text === 'none') return [];
+/** The hops of `user@host:port,host2`, none for `none`; undefined where nothing was said. Throws `usage`. */
+export function parseJump(text: string | undefined): readonly HostParts[] | undefined {
+  if (text === undefined) return undefined;
+  if (text === 'none') return [];
   return text.split(',').map((label) => {
     const parts = splitLabel(label.trim());
     if (parts) return parts;

@@ -39,7 +39,7 @@ function codeOf(summary: Summary): number {
   const { outcomes } = summary;
   if (summary.stopped === 'cancelled' || outcomes.cancelled > 0) return 130;
   if (accountingError(summary) !== undefined || outcomes.error > 0) return 1;
-  if (outcomes['not-run'] > 0) return 6;
+  if (outcomes['not-run'] > 0 || summary.stopped === 'guard') return 6;
   if (outcomes.lost > 0 || summary.uncertain > 0) return 7;
   if (hasUnreached(summary)) return 4;
   if (summary.cutOff > 0 || outcomes.timeout > 0) return 3;

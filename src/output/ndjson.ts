@@ -115,6 +115,7 @@ function runEnd(summary: Summary, names: NdjsonNames): object {
     stderrBytes: summary.stderrBytes,
     durationMs: microseconds(summary.durationMs),
     stopped: summary.stopped,
+    stopReason: summary.stopReason,
     limitedBy: summary.limitedBy,
   };
 }

@@ -67,6 +67,7 @@ export class Progress {
   readonly #rate = new Rate(RATE_MS);
   #timer: { cancel(): void } | undefined;
   #state: 'idle' | 'running' | 'stopped' = 'idle';
+  #holds = 0;
   /** The text on the screen; undefined where none is. */
   #drawn: string | undefined;
 
@@ -101,6 +102,17 @@ export class Progress {
     this.#sink.flush();
   }
 
+  /** Takes the line away until what it returns is called: someone is asked something on the terminal. */
+  hold(): () => void {
+    this.clear();
+    this.#holds += 1;
+    let held = true;
+    return () => {
+      if (held) this.#holds -= 1;
+      held = false;
+    };
+  }
+
   /** A sink to the same terminal that clears the line before it is written to; any other sink is returned as it is. */
   wrap(sink: Sink): Sink {
     if (this.#mode !== 'redraw' || !sink.terminal) return sink;
@@ -130,6 +142,7 @@ export class Progress {
   }
 
   #frame(): void {
+    if (this.#holds > 0) return;
     const status = this.#status();
     const perSecond = this.#rate.sample(this.#clock.now(), done(status));
     if (this.#mode === 'lines') {

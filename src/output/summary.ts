@@ -100,6 +100,7 @@ function remarkLines(summary: Summary, options: SummaryOptions): string[] {
   const lines: string[] = [];
   if (summary.stopped === 'cancelled') lines.push('stopped by the user');
   if (summary.stopped === 'deadline') lines.push('stopped at the deadline of the run (--deadline)');
+  if (summary.stopped === 'guard') lines.push(`stopped: ${escapeText(summary.stopReason)}`);
   if (summary.cutOff > 0) lines.push(`${formatNumberOf(summary.cutOff, 'command')} cut off by a deadline`);
   if (summary.uncertain > 0) lines.push(`${formatNumberOf(summary.uncertain, 'task')} may have run, result not known`);
   if (summary.truncated > 0) lines.push(`${formatNumberOf(summary.truncated, 'output')} truncated (--max-output)`);
@@ -117,7 +118,7 @@ function withCommas(parts: readonly string[]): string[] {
 }
 
 /** Joins words by blanks into indented lines; without an indent those after the first get two blanks. */
-function wrap(words: readonly string[], indent: string, columns = Number.POSITIVE_INFINITY): string[] {
+export function wrap(words: readonly string[], indent: string, columns = Number.POSITIVE_INFINITY): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of words) {

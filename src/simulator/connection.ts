@@ -2,11 +2,11 @@
 import type { Socket } from 'node:net';
 import type { Offer } from '../ssh/algorithms.ts';
 import type { Arena } from '../ssh/arena.ts';
+import type { ByteStream } from '../ssh/byte_stream.ts';
 import { IDENTIFICATION } from '../ssh/identification.ts';
 import { SshServerConnection } from '../ssh/server.ts';
 import type { LoginAttempt } from '../ssh/server_auth.ts';
 import type { ServerCommand, ServerSession } from '../ssh/server_session.ts';
-import type { ByteStream } from '../ssh/transport.ts';
 import { type CommandFault, startCommand } from './commands.ts';
 import type { FaultName } from './faults.ts';
 import type { FleetKeys } from './keys.ts';
@@ -29,24 +29,51 @@ export interface ConnectionSetting {
 
 const SLOW_MS = 300;
 
+/** Bytes that are on a network of this latency at a time: they count as gone. */
+const IN_FLIGHT = 2 * 1024 * 1024;
+
 /** A socket that writes late. Order is kept: timers of one duration fire in the order they were set. */
 class DelayedStream implements ByteStream {
   readonly #socket: Socket;
   readonly #delayMs: number;
+  readonly #drained: () => void;
+  #delayed = 0;
 
-  constructor(socket: Socket, delayMs: number) {
+  constructor(socket: Socket, delayMs: number, drained: () => void) {
     this.#socket = socket;
     this.#delayMs = delayMs;
+    this.#drained = drained;
+    socket.on('drain', () => this.#tell());
+  }
+
+  get waiting(): number {
+    return this.#socket.writableLength + Math.max(0, this.#delayed - IN_FLIGHT);
   }
 
   write(bytes: Buffer): void {
-    if (this.#delayMs === 0) this.#socket.write(bytes);
-    else setTimeout(() => this.#socket.write(bytes), this.#delayMs);
+    if (this.#delayMs === 0) {
+      this.#socket.write(bytes);
+      return;
+    }
+    this.#delayed += bytes.length;
+    setTimeout(() => {
+      this.#socket.write(bytes);
+      this.#delayed -= bytes.length;
+      this.#tell();
+    }, this.#delayMs);
+  }
+
+  #tell(): void {
+    if (this.waiting === 0) this.#drained();
   }
 
   end(): void {
     if (this.#delayMs === 0) this.#socket.end();
     else setTimeout(() => this.#socket.end(), this.#delayMs);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
   }
 }
 
@@ -78,7 +105,9 @@ export function serve(socket: Socket, setting: ConnectionSetting): void {
 
 function serveSsh(socket: Socket, setting: ConnectionSetting): void {
   const { arena, offer, keys, index, fault } = setting;
-  const stream = new DelayedStream(socket, setting.latencyMs + (fault === 'slow' ? SLOW_MS : 0));
+  const stream = new DelayedStream(socket, setting.latencyMs + (fault === 'slow' ? SLOW_MS : 0), () =>
+    connection.drained(),
+  );
   const running = new Map<ServerSession, ServerCommand>();
   const host = {
     index,

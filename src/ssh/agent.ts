@@ -52,7 +52,10 @@ export class Agent implements AgentSigner {
   readonly #pool = new Set<AgentConnection>();
   readonly #settled = (request: AgentRequest): void => {
     this.#bytes -= request.frame.length;
-    if (request.patient) this.#patient--;
+    if (!request.patient) return;
+    this.#patient--;
+    // One that was answered is not on a connection any more; one that was given up holds no place of the pool.
+    for (const connection of this.#pool) connection.letGo();
   };
   #queue: AgentRequest[] = [];
   /** Where the queue begins; what is before it has been sent. */
@@ -178,7 +181,8 @@ export class Agent implements AgentSigner {
     // Where others are open, one that cannot be opened only means that they have to do.
     const missing = error.reason === 'unreachable' && this.#anyOpen();
     this.#room = missing ? this.#pool.size : this.#limit;
-    if (!missing) this.#deaths++;
+    const givenUp = unanswered.length > 0 && unanswered.every((request) => request.settled);
+    if (!missing && !givenUp) this.#deaths++;
     const hopeless = error.reason === 'timeout' || (error.reason === 'unreachable' && !missing);
     if (this.#closed || hopeless || this.#deaths > MAX_DEATHS) this.#giveUp(error, unanswered);
     else this.#sendAgain(error, unanswered);

@@ -75,6 +75,11 @@ export class AgentConnection {
     });
   }
 
+  /** Closes it where everything that was sent on it has been given up: the agent may be waiting for a person who never comes. */
+  letGo(): void {
+    if (this.#unanswered.length > 0 && this.#unanswered.every((request) => request.settled)) this.close();
+  }
+
   /** Ends it now; `ended` is called with `error`. */
   close(error: AgentError = closedByUs(this.#options.socketPath)): void {
     if (this.#mode === 'closed') return;

@@ -48,15 +48,9 @@ export function certificateName(plain: string): string {
   return plain.replace(/@openssh\.com$/, '') + CERTIFICATE;
 }
 
-/** The name without its certificate form, of a key type or a signature algorithm, those of security keys too; others as they are. */
-export function plainForm(name: string): string {
-  const plain = plainName(name);
-  return plain !== name && plain.startsWith('sk-') ? `${plain}@openssh.com` : plain;
-}
-
 /** What a key of this type can sign with, preferred first, in certificate form for a certificate; [] for an unknown type. */
 export function signatureAlgorithmsOf(keyType: string): readonly string[] {
-  const algorithms = KINDS.get(plainForm(keyType))?.algorithms ?? [];
+  const algorithms = KINDS.get(plainName(keyType))?.algorithms ?? [];
   return isCertificateType(keyType) ? algorithms.map(certificateName) : algorithms;
 }
 
@@ -72,7 +66,7 @@ export function identityOf(blob: Uint8Array, comment = ''): AgentIdentity | unde
   return orUndefined(() => {
     const keyType = new Reader(own).text();
     if (!/^[\x21-\x7e]{1,64}$/.test(keyType)) return undefined;
-    const plainKeyType = plainForm(keyType);
+    const plainKeyType = plainName(keyType);
     const isCertificate = isCertificateType(keyType);
     const plainBlob = isCertificate ? readHead(own)?.plainBlob : own;
     if (plainBlob === undefined) return undefined;
@@ -99,7 +93,7 @@ interface CertificateHead {
 function readHead(certificate: Buffer): CertificateHead | undefined {
   const reader = new Reader(certificate);
   const keyType = reader.text();
-  const plainKeyType = plainForm(keyType);
+  const plainKeyType = plainName(keyType);
   const kind = KINDS.get(plainKeyType);
   if (kind === undefined || !isCertificateType(keyType)) return undefined;
   reader.string();

@@ -1,9 +1,10 @@
 /** A key of an agent in the shape that user authentication wants: like UserKey, but the signature comes later. */
 import { MyriadError } from '../contracts/errors.ts';
 import { type AgentError, brokenProtocol } from './agent_errors.ts';
-import { type AgentIdentity, identityOf, plainForm, signatureAlgorithmsOf } from './agent_identity.ts';
+import { type AgentIdentity, identityOf, signatureAlgorithmsOf } from './agent_identity.ts';
 import type { AgentSigner, WaitOptions } from './agent_requests.ts';
 import { SIGN_FLAGS } from './agent_wire.ts';
+import { plainName } from './certificate.ts';
 import { SshError } from './errors.ts';
 import { Reader } from './wire.ts';
 
@@ -16,7 +17,7 @@ export interface AgentUserKey {
   /** Of the plain key: `SHA256:` and unpadded base64. */
   readonly fingerprint: string;
   readonly comment: string;
-  /** Preferred first; in certificate form for a certificate, which server-sig-algs does not list: compare `plainForm`. */
+  /** Preferred first; in certificate form for a certificate, which server-sig-algs does not list: compare `plainName`. */
   readonly signatureAlgorithms: readonly string[];
   /** Signs `data`. Resolves to the RFC 4253 §6.6 blob; rejects with AgentError, or MyriadError `internal` for another algorithm. */
   sign(data: Uint8Array, algorithm: string, options?: WaitOptions): Promise<Buffer>;
@@ -55,7 +56,7 @@ export function agentKey(signer: AgentSigner, identity: AgentIdentity, certifica
       if (!signatureAlgorithms.includes(algorithm)) {
         throw new MyriadError('internal', `a ${keyType} key cannot sign with "${algorithm}"`);
       }
-      const plain = plainForm(algorithm);
+      const plain = plainName(algorithm);
       const signature = await signer.sign(identity.blob, data, FLAGS[plain] ?? 0, options);
       const fault = faultOf(signature, plain);
       if (fault !== undefined) throw wrongSignature(signer.socketPath, fault);

@@ -1,6 +1,7 @@
 /** Messages of the ssh-agent protocol (draft-ietf-sshm-ssh-agent): uint32 length, byte type, contents. */
 import { brokenProtocol } from './agent_errors.ts';
 import { type AgentIdentity, identityOf } from './agent_identity.ts';
+import type { SessionProof } from './client_auth_sign.ts';
 import { type Reader, Writer } from './wire.ts';
 
 export const AGENT = {
@@ -26,13 +27,7 @@ export const MAX_FRAME = 256 * 1024;
 const MAX_IDENTITIES = 2048;
 
 /** What binds a connection to the agent to one SSH connection (session-bind@openssh.com). */
-export interface SessionBind {
-  /** The server's host key, RFC 4253 §6.6. */
-  readonly hostKey: Uint8Array;
-  /** The exchange hash of the first key exchange. */
-  readonly sessionId: Uint8Array;
-  /** The host key's signature over the exchange hash, of that first exchange. */
-  readonly signature: Uint8Array;
+export interface SessionBind extends SessionProof {
   /** True where the agent is forwarded over that connection, false where it authenticates it. */
   readonly forwarding: boolean;
 }

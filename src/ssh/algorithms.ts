@@ -65,6 +65,8 @@ export interface Negotiated {
   readonly extInfo: boolean;
   /** The peer's guessed packet follows and is of no use. */
   readonly ignoreGuess: boolean;
+  /** All host key algorithms that the server has keys for. */
+  readonly serverHostKeys: readonly string[];
 }
 
 export type Role = 'client' | 'server';
@@ -151,6 +153,7 @@ function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
     strict: theirs.lists[0]!.includes(peerMarks.strict),
     extInfo: theirs.lists[0]!.includes(peerMarks.extInfo),
     ignoreGuess: theirs.follows && !guessed,
+    serverHostKeys: server[1]!,
   };
 }
 

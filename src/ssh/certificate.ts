@@ -35,6 +35,8 @@ export interface Certificate {
   /** Names. */
   readonly extensions: readonly string[];
   readonly authority: CertificateAuthority;
+  /** What the authority signed with: `ssh-ed25519`, `rsa-sha2-512`… */
+  readonly signatureAlgorithm: string;
 }
 
 /** The key that signed a certificate. */
@@ -65,9 +67,14 @@ export function isCertificateType(keyType: string): boolean {
   return keyType.endsWith(SUFFIX);
 }
 
-/** `ssh-ed25519` for `ssh-ed25519-cert-v01@openssh.com`; a plain type or algorithm as it is. */
+/**
+ * The name without its certificate form, of a key type or a signature algorithm: `ssh-ed25519` for `ssh-ed25519-cert-v01@openssh.com`,
+ * `sk-ssh-ed25519@openssh.com` for `sk-ssh-ed25519-cert-v01@openssh.com`; a plain one as it is.
+ */
 export function plainName(name: string): string {
-  return name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : name;
+  if (!name.endsWith(SUFFIX)) return name;
+  const plain = name.slice(0, -SUFFIX.length);
+  return plain.startsWith('sk-') ? `${plain}@openssh.com` : plain;
 }
 
 /** What is negotiated and asked for with a certificate type: RSA by its two hashes. */
@@ -111,7 +118,8 @@ export function readCertificate(blob: Buffer, readAuthority: ReadAuthority): Cer
   if (reader.remaining !== 0) throw protocolError('expected nothing after the certificate');
   const authority = checkAuthority(authorityBlob, signed, signature, readAuthority);
   const meaning = { serial, kind, keyId, principals, validAfter, validBefore, criticalOptions, extensions };
-  return { keyType, blob, key, plainKeyType, plainBlob, ...meaning, authority };
+  const signatureAlgorithm = new Reader(signature).text();
+  return { keyType, blob, key, plainKeyType, plainBlob, ...meaning, authority, signatureAlgorithm };
 }
 
 function readKind(reader: Reader): Certificate['kind'] {

@@ -5,13 +5,13 @@
  *   opening ──FAILURE──▶ closed      open ──peer's CLOSE──▶ closed (ours goes out)
  *
  * What arrives: the window is opened again as the user takes data, half a window at a time, and grows while the peer
- * fills it, out of the arena's budget. What leaves: waits in `#outgoing` for the peer's window; bounded by the caller,
- * who must wait for `drained` once `write` said false.
+ * fills it, out of the arena's budget. What leaves: waits in `#outgoing` for the peer's window and for room in the stream;
+ * bounded by the caller, who must wait for `drained` once `write` said false.
  */
 import type { Arena } from './arena.ts';
-import { OPEN_FAILURE, protocolError, SshError } from './errors.ts';
+import { OPEN_FAILURE, printable, protocolError, SshError } from './errors.ts';
 import { MSG } from './messages.ts';
-import { printable, type TransportLayer } from './transport.ts';
+import type { TransportLayer } from './transport.ts';
 import type { Reader, Writer } from './wire.ts';
 
 /** The user of a channel. */
@@ -25,7 +25,7 @@ export interface ChannelUser {
   request(name: string, wantReply: boolean, reader: Reader): void;
   /** The answer to our oldest request with `wantReply`. */
   reply(success: boolean): void;
-  /** Everything written has left. */
+  /** Everything that `write` had to keep has left. */
   drained(): void;
   /** The peer closed it, or the connection ended: nothing follows. */
   closed(error: SshError | undefined): void;
@@ -57,6 +57,8 @@ export class Channel {
   #peerMaxData = 0;
   #outgoing: { bytes: Uint8Array; at: number; extended: number }[] = [];
   #outgoingBytes = 0;
+  /** `write` had to keep something: `drained` is due once it has left, by whichever way it did. */
+  #keeping = false;
   #eofWanted = false;
   #eofSent = false;
   #eofReceived = false;
@@ -219,15 +221,20 @@ export class Channel {
     this.#transport.send();
   }
 
-  /** Sends data as the peer's window allows; keeps `bytes` until then. False: wait for `drained`. The caller flushes. */
+  /**
+   * Sends data as the peer's window and the stream allow; keeps `bytes` until then. False: wait for `drained`, which never
+   * comes before this returns. The caller flushes.
+   */
   write(bytes: Uint8Array, extended = 0): boolean {
     if (this.#mode !== 'open' || this.#eofWanted) return true;
     if (bytes.length > 0) {
       this.#outgoing.push({ bytes, at: 0, extended });
       this.#outgoingBytes += bytes.length;
-      this.pump();
+      this.#send();
     }
-    return this.#outgoingBytes < HIGH_WATER;
+    if (this.#outgoingBytes === 0) return true;
+    this.#keeping = true;
+    return this.#outgoingBytes < HIGH_WATER && this.#transport.room();
   }
 
   /** Bytes written that have not left. */
@@ -239,13 +246,19 @@ export class Channel {
   end(): void {
     if (this.#mode !== 'open' || this.#eofWanted) return;
     this.#eofWanted = true;
-    this.pump();
+    this.#send();
   }
 
-  /** Sends what the window allows. */
+  /** Sends what may leave by now. */
   pump(): void {
-    const had = this.#outgoingBytes;
-    while (this.#outgoing.length > 0 && this.#peerWindow > 0 && this.#transport.sendable && this.#mode === 'open') {
+    this.#send();
+    if (!this.#keeping || this.#outgoingBytes > 0) return;
+    this.#keeping = false;
+    this.#user.drained();
+  }
+
+  #send(): void {
+    while (this.#outgoing.length > 0 && this.#peerWindow > 0 && this.#transport.room() && this.#mode === 'open') {
       const piece = this.#outgoing[0]!;
       const count = Math.min(piece.bytes.length - piece.at, this.#peerWindow, this.#peerMaxData);
       const chunk = piece.bytes.subarray(piece.at, piece.at + count);
@@ -265,7 +278,6 @@ export class Channel {
       this.#transport.packet(MSG.CHANNEL_EOF).uint32(this.#peerId);
       this.#transport.send();
     }
-    if (had > 0) this.#user.drained();
   }
 
   /** Sends CLOSE; what has not left is dropped. The caller flushes. */
@@ -304,6 +316,7 @@ export class Channel {
   #dropOutgoing(): void {
     this.#outgoing = [];
     this.#outgoingBytes = 0;
+    this.#keeping = false;
   }
 
   #release(): void {

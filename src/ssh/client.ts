@@ -12,10 +12,10 @@
 import type { Offer } from './algorithms.ts';
 import type { Arena } from './arena.ts';
 import { ClientAuth, type Credentials } from './client_auth.ts';
-import { DISCONNECT, protocolError, SshError } from './errors.ts';
-import { ForwardedStream } from './forward.ts';
+import { DISCONNECT, OPEN_FAILURE, protocolError, SshError } from './errors.ts';
+import { type ChannelStream, ForwardedStream } from './forward.ts';
 import { MSG } from './messages.ts';
-import { Mux } from './mux.ts';
+import { type Acceptor, Mux } from './mux.ts';
 import type { PublicKey } from './public_key.ts';
 import { Session } from './session.ts';
 import type { ClientStream, SocketUser } from './socket.ts';
@@ -36,6 +36,11 @@ export interface ClientOptions {
   /** Unanswered questions before the connection counts as lost. @default 3 */
   readonly keepaliveCount?: number;
   readonly rekeyBytes?: number;
+  /**
+   * The server opens a channel to our agent: gets its stream, of use from `connected` on, and gives who takes
+   * what comes out of it; undefined refuses. Give it where the agent is forwarded to this very host only. @default refuses all
+   */
+  readonly onAgentChannel?: (stream: ChannelStream) => SocketUser | undefined;
 }
 
 /** What happens on the way; promises hold the connection back until they resolve. */
@@ -46,6 +51,8 @@ export interface ClientObserver {
   hostKey(key: PublicKey): Promise<void> | undefined;
   /** Keys are exchanged: authentication is next. */
   secured(): void;
+  /** Authentication waits for a secret or a person, not for the server. What it returns is called afterwards. */
+  waits?(): () => void;
 }
 
 /** Servers seen to take CHANNEL_OPEN together with the request that authenticates; asyncssh disconnects. */
@@ -53,6 +60,8 @@ const TAKES_EARLY_OPEN = /^(OpenSSH_|Go$|Go |Myriad_)/;
 
 /** Made once: an error costs 15 µs, most of it for its stack. */
 const GOODBYE = new SshError('stopped', 'disconnected by us');
+
+const NOTHING = Buffer.alloc(0);
 
 type ClientMode = 'connecting' | 'handshaking' | 'authenticating' | 'ready' | 'closed';
 
@@ -78,6 +87,7 @@ export class SshClient {
     this.#stream = options.dial({
       connected: () => this.#connected(),
       received: (chunk) => this.#received(chunk),
+      drained: () => this.#transport.drained(),
       ended: (error) => this.#streamEnded(error),
     });
     const rekey = options.rekeyBytes === undefined ? {} : { rekeyBytes: options.rekeyBytes };
@@ -88,7 +98,7 @@ export class SshClient {
       {
         identified: (software) => observer.identified(software),
         hostKey: (key) => {
-          this.#hostKey = key;
+          this.#hostKey ??= key;
           return observer.hostKey(key);
         },
         secured: () => {
@@ -101,11 +111,13 @@ export class SshClient {
         closed: (error) => this.#closed(error),
       },
     );
-    this.#mux = new Mux(this.#transport, arena);
+    this.#mux = new Mux(this.#transport, arena, options.onAgentChannel && this.#agentChannels(options.onAgentChannel));
     this.#auth = new ClientAuth(this.#transport, options.credentials, {
       requested: (only) => this.#requested(only),
       succeeded: () => this.#succeeded(),
       failed: (error) => this.#transport.fail(error),
+      proof: () => this.#proof(),
+      ...(observer.waits && { waits: () => observer.waits!() }),
     });
     this.#ready.promise.catch(() => {});
   }
@@ -117,6 +129,21 @@ export class SshClient {
 
   get hostKey(): PublicKey | undefined {
     return this.#hostKey;
+  }
+
+  /** The host key of the first key exchange on the wire; empty before it. With the next two it binds an agent to this session. */
+  get hostKeyBlob(): Buffer {
+    return this.#hostKey?.blob ?? NOTHING;
+  }
+
+  /** The exchange hash of the first key exchange; empty before it. */
+  get sessionId(): Buffer {
+    return this.#transport.sessionId;
+  }
+
+  /** The host key's signature over `sessionId`; empty before it. */
+  get exchangeSignature(): Buffer {
+    return this.#transport.exchangeSignature;
   }
 
   get software(): string {
@@ -221,15 +248,28 @@ export class SshClient {
    * The name is resolved by the server.
    */
   forward(host: string, port: number, user: SocketUser): ClientStream {
-    const stream = new ForwardedStream(this.#transport, this.#options.setTimer, user);
+    const stream = new ForwardedStream(this.#transport, this.#options.setTimer);
     const channel = this.#mux.open('direct-tcpip', stream, (packet) => {
       packet.text(host).uint32(port).text('127.0.0.1').uint32(0);
     });
-    stream.attach(channel);
+    stream.attach(channel, user);
     this.#transport.flush();
     if (this.#error) stream.openFailed(this.#error);
     if (!this.#keepalive) this.#armKeepalive();
     return stream;
+  }
+
+  /** Takes the server's channels to the agent. */
+  #agentChannels(take: NonNullable<ClientOptions['onAgentChannel']>): Acceptor {
+    return (type, channel) => {
+      const refusal = { code: OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, text: 'not available' };
+      if (type !== 'auth-agent@openssh.com') return refusal;
+      const stream = new ForwardedStream(this.#transport, this.#options.setTimer);
+      const user = take(stream);
+      if (user === undefined) return refusal;
+      stream.attach(channel, user);
+      return stream;
+    };
   }
 
   /** Starts a key exchange. */
@@ -238,9 +278,15 @@ export class SshClient {
     this.#transport.flush();
   }
 
+  /** For agents: valid from `secured` on. */
+  #proof() {
+    const { sessionId, exchangeSignature } = this.#transport;
+    return this.#hostKey && { hostKey: this.#hostKey.blob, sessionId, signature: exchangeSignature };
+  }
+
   #closed(cause: SshError): void {
     if (this.#mode === 'closed') return;
-    const error = this.#mode === 'authenticating' ? this.#auth.explain(cause) : cause;
+    const error = this.#mode === 'authenticating' ? this.#auth.ended(cause) : cause;
     this.#mode = 'closed';
     this.#error = error;
     this.#keepalive?.cancel();

@@ -7,13 +7,15 @@
  *
  * With one key and nothing else, the request is signed and sent at once, together with SERVICE_REQUEST: no `none` probe,
  * no key query. With several credentials each key is queried first, because servers count refused signatures.
- * One secret is never tried by two methods: where `password` was refused for being wrong, keyboard-interactive would
- * only count as a second wrong try.
+ * One secret is tried once, by one method: where `password` was refused for being wrong, keyboard-interactive would only
+ * count as a second wrong try, and the other way round.
  */
 import { plainName } from './certificate.ts';
-import { protocolError, SshError } from './errors.ts';
+import { type Secret, SecretUse } from './client_auth_secret.ts';
+import type { SessionProof, SignContext } from './client_auth_sign.ts';
+import { printable, protocolError, SshError } from './errors.ts';
 import { MSG } from './messages.ts';
-import { printable, type TransportLayer } from './transport.ts';
+import type { TransportLayer } from './transport.ts';
 import { type Reader, Writer } from './wire.ts';
 
 /** A key that can sign: from a file, at once, or through an agent, later. */
@@ -22,8 +24,8 @@ export interface AuthKey {
   readonly fingerprint: string;
   /** Most wanted first. */
   readonly signatureAlgorithms: readonly string[];
-  /** The signature blob (RFC 4253 §6.6). */
-  sign(data: Uint8Array, algorithm: string): Buffer | Promise<Buffer>;
+  /** The signature blob (RFC 4253 §6.6). `context` is of use to a key that signs later. */
+  sign(data: Uint8Array, algorithm: string, context: SignContext): Buffer | Promise<Buffer>;
 }
 
 /** One question of the server. */
@@ -33,10 +35,11 @@ export interface Prompt {
   readonly echo: boolean;
 }
 
-/** Answers questions, one answer each; undefined gives up. */
+/** Answers questions, one answer each; undefined gives up. `signal`: the connection is over, nobody waits any more. */
 export type AnswerPrompts = (
   prompts: readonly Prompt[],
   about: { readonly name: string; readonly instruction: string },
+  signal: AbortSignal,
 ) => Promise<readonly string[] | undefined>;
 
 export interface Credentials {
@@ -44,13 +47,21 @@ export interface Credentials {
   /** In the order in which they are tried. */
   readonly keys: readonly AuthKey[];
   /** Tried after the keys; also the answer to a single hidden question where `password` itself is not offered. */
-  readonly password?: string | undefined;
+  readonly password?: string | Secret | undefined;
   /** Answers keyboard-interactive questions. */
   readonly answer?: AnswerPrompts | undefined;
+  /** Methods that may be tried, in this order (PreferredAuthentications). @default publickey, password, keyboard-interactive */
+  readonly methods?: readonly string[] | undefined;
+  /**
+   * How often `answer` is asked for answers that are refused (NumberOfPasswordPrompts); 0: neither it nor `password` is used.
+   * A secret is tried once, whatever this says. @default 1
+   */
+  readonly prompts?: number | undefined;
 }
 
 /** The service that authentication is for. */
 const CONNECTION = 'ssh-connection';
+const METHODS = ['publickey', 'password', 'keyboard-interactive'] as const;
 /** Refusals before we stop of our own accord; sshd's MaxAuthTries is 6. */
 const MAX_TRIES = 20;
 /** Rounds of questions, and questions in one: more is a server that wants to keep us busy. */
@@ -67,8 +78,9 @@ type KeyAttempt = {
 
 type Attempt =
   | KeyAttempt
-  | { readonly method: 'password'; readonly password: string }
-  | { readonly method: 'keyboard-interactive' };
+  | { readonly method: 'password' }
+  /** `again`: once more, where a person has answered before. */
+  | { readonly method: 'keyboard-interactive'; readonly again: boolean };
 
 export interface AuthUser {
   /** The first request left; `only`: there is no other credential, so CHANNEL_OPEN may ride with it. */
@@ -76,32 +88,50 @@ export interface AuthUser {
   succeeded(): void;
   /** Something failed outside of a message: the connection is to end with this. */
   failed(error: unknown): void;
+  /** What proves the session to an agent; left out where nobody needs it. */
+  proof?(): SessionProof | undefined;
+  /** A secret or a person's answer is waited for: the server is not late. What it returns is called afterwards. */
+  waits?(): () => void;
 }
 
-export class ClientAuth {
+export class ClientAuth implements SignContext {
   readonly #transport: TransportLayer;
   readonly #credentials: Credentials;
   readonly #user: AuthUser;
   readonly #attempts: Attempt[];
   readonly #only: boolean;
   readonly #tried: string[] = [];
+  readonly #secret: SecretUse;
   #allowed: readonly string[] = [];
   #current: Attempt | undefined;
   #mode: 'idle' | 'trying' | 'waiting' | 'done' | 'failed' = 'idle';
   #refusals = 0;
   #rounds = 0;
-  #passwordRefused = false;
+  /** Whether a person answered in the attempt before. */
+  #answered = false;
+  #stop: AbortController | undefined;
 
   constructor(transport: TransportLayer, credentials: Credentials, user: AuthUser) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#user = user;
+    this.#secret = new SecretUse(credentials.prompts === 0 ? undefined : credentials.password);
     this.#attempts = plan(credentials);
     this.#only = this.#attempts.length === 1;
   }
 
   get done(): boolean {
     return this.#mode === 'done';
+  }
+
+  /** Made when it is asked for: file keys never do. */
+  get signal(): AbortSignal {
+    this.#stop ??= new AbortController();
+    return this.#stop.signal;
+  }
+
+  get session(): SessionProof | undefined {
+    return this.#user.proof?.();
   }
 
   /** Sends SERVICE_REQUEST and the first request in one write. Throws `auth` when there is nothing to try. */
@@ -123,6 +153,7 @@ export class ClientAuth {
     switch (type) {
       case MSG.USERAUTH_SUCCESS:
         this.#mode = 'done';
+        this.#secret.accepted();
         this.#user.succeeded();
         return;
       case MSG.USERAUTH_FAILURE:
@@ -136,8 +167,18 @@ export class ClientAuth {
     }
   }
 
+  /** The connection is over before it was authenticated: lets go of what is waited for. Returns the error as it is to be told. */
+  ended(error: SshError): SshError {
+    const explained = this.#explain(error);
+    this.#mode = 'failed';
+    // A server that hangs up on a password has refused it, as far as counting goes: some gear says it in no other way.
+    this.#secret.over(explained !== error || error.reason === 'closed' || error.reason === 'disconnected');
+    this.#stop?.abort(explained);
+    return explained;
+  }
+
   /** A server that hangs up on refused credentials (MaxAuthTries) has refused them: says so, with what was tried. */
-  explain(error: SshError): SshError {
+  #explain(error: SshError): SshError {
     const said = error.reason === 'disconnected' && /authentication/i.test(error.message);
     const hungUp = error.reason === 'disconnected' || error.reason === 'closed';
     if (!said && !(hungUp && this.#refusals > 0)) return error;
@@ -150,9 +191,15 @@ export class ClientAuth {
     this.#allowed = reader.nameList().slice(0, 16);
     const partial = reader.boolean();
     this.#tried.push(describe(current, partial ? ' (accepted, more is asked)' : ''));
-    if (partial) this.#refusals = 0;
-    else if (current.method === 'password') this.#passwordRefused = this.#allowed.includes('password');
-    if (!partial) this.#refusals++;
+    if (partial) {
+      this.#refusals = 0;
+      this.#secret.accepted();
+    } else {
+      this.#refusals++;
+      // A server that does not offer the method has not looked at the password.
+      if (current.method === 'password' && !this.#allowed.includes('password')) this.#secret.ignored();
+      else this.#secret.refused();
+    }
     this.#next();
   }
 
@@ -161,7 +208,8 @@ export class ClientAuth {
     if (current.method === 'publickey' && current.query) this.#keyWanted(current, reader);
     else if (current.method === 'keyboard-interactive') this.#questions(reader);
     else if (current.method === 'password') {
-      // Nobody is here to choose a new one.
+      // It was right, but nobody is here to choose a new one.
+      this.#secret.accepted();
       this.#tried.push('password (expired: must be changed)');
       this.#next();
     } else throw protocolError('unexpected authentication message 60');
@@ -184,7 +232,8 @@ export class ClientAuth {
       if (!attempt || this.#refusals >= MAX_TRIES) break;
       const known = this.#tried.length > 0;
       if (known && !this.#allowed.includes(attempt.method)) continue;
-      if (attempt.method === 'keyboard-interactive' && !this.#mayAnswer()) continue;
+      if (attempt.method === 'password' && !this.#secret.usable) continue;
+      if (attempt.method === 'keyboard-interactive' && !this.#mayAnswer(attempt.again)) continue;
       this.#try(attempt);
       return;
     }
@@ -194,8 +243,9 @@ export class ClientAuth {
   }
 
   /** With a callback always; with a password alone only where that password has not been found wrong. */
-  #mayAnswer(): boolean {
-    return this.#credentials.answer !== undefined || !this.#passwordRefused;
+  #mayAnswer(again: boolean): boolean {
+    if (again) return this.#answered;
+    return this.#credentials.answer !== undefined || this.#secret.usable;
   }
 
   #try(attempt: Attempt): void {
@@ -205,7 +255,7 @@ export class ClientAuth {
       this.#current = chosen;
       if (chosen.query) this.#sendKey(chosen, undefined);
       else this.#sign(chosen);
-    } else if (attempt.method === 'password') this.#sendPassword(attempt.password);
+    } else if (attempt.method === 'password') this.#takePassword();
     else this.#sendInteractive();
   }
 
@@ -218,7 +268,7 @@ export class ClientAuth {
   }
 
   #sign(attempt: KeyAttempt): void {
-    const signature = attempt.key.sign(this.#signedData(attempt), attempt.algorithm);
+    const signature = attempt.key.sign(this.#signedData(attempt), attempt.algorithm, this);
     if (Buffer.isBuffer(signature)) {
       this.#sendKey(attempt, signature);
       return;
@@ -226,7 +276,36 @@ export class ClientAuth {
     this.#wait(signature, (signed) => this.#sendKey(attempt, signed));
   }
 
-  /** Goes on when something outside has answered; what it could not do counts as this credential's failure. */
+  #takePassword(): void {
+    const secret = this.#secret.take(this.signal);
+    if (secret instanceof Promise) this.#waitHere(secret, (value) => this.#passOn(value));
+    else this.#passOn(secret);
+  }
+
+  #passOn(password: string | undefined): void {
+    if (password !== undefined) {
+      this.#sendPassword(password);
+      return;
+    }
+    this.#nothingSaid();
+    this.#next();
+  }
+
+  /** Nothing was sent: where the server has not said what it takes, everything that is left may be tried. */
+  #nothingSaid(): void {
+    if (this.#allowed.length === 0) this.#allowed = METHODS;
+  }
+
+  /** Waits for what does not depend on this server. */
+  #waitHere<T>(promise: Promise<T>, next: (value: T) => void): void {
+    const over = this.#user.waits?.();
+    this.#wait(over ? promise.finally(over) : promise, next);
+  }
+
+  /**
+   * Goes on when something outside has answered; what it could not do counts as this credential's failure. A secret that
+   * cannot be had ends the authentication.
+   */
   #wait<T>(promise: Promise<T>, next: (value: T) => void): void {
     this.#mode = 'waiting';
     const resume = (step: () => void) => {
@@ -243,9 +322,9 @@ export class ClientAuth {
       (value) => resume(() => next(value)),
       (error) =>
         resume(() => {
+          if (this.#secret.failed) throw error;
           this.#tried.push(describe(this.#current!, ` (${printable(String((error as Error).message ?? error))})`));
-          // Nothing was sent: the server has not said what it takes, so everything that is left may be tried.
-          if (this.#allowed.length === 0) this.#allowed = ['publickey', 'password', 'keyboard-interactive'];
+          this.#nothingSaid();
           this.#next();
         }),
     );
@@ -289,6 +368,7 @@ export class ClientAuth {
   }
 
   #sendInteractive(): void {
+    this.#answered = false;
     const packet = this.#transport.packet(MSG.USERAUTH_REQUEST);
     packet.text(this.#credentials.user).text(CONNECTION).text('keyboard-interactive').text('').text('');
     this.#transport.send();
@@ -306,16 +386,21 @@ export class ClientAuth {
     const prompts: Prompt[] = [];
     for (let i = 0; i < count; i++)
       prompts.push({ text: printable(reader.text().slice(0, MAX_TEXT)), echo: reader.boolean() });
-    this.#wait(this.#answers(prompts, { name, instruction }), (answers) => this.#sendAnswers(prompts, answers));
+    this.#waitHere(this.#answers(prompts, { name, instruction }), (answers) => this.#sendAnswers(prompts, answers));
   }
 
   async #answers(prompts: readonly Prompt[], about: { name: string; instruction: string }): Promise<readonly string[]> {
     if (prompts.length === 0) return [];
-    const { password, answer } = this.#credentials;
     const single = prompts.length === 1 && !prompts[0]!.echo && this.#rounds === 1;
-    if (single && password !== undefined && !this.#passwordRefused) return [password];
-    const answers = await answer?.(prompts, about);
+    if (single && this.#secret.usable) {
+      const secret = await this.#secret.take(this.signal);
+      if (secret !== undefined) return [secret];
+      // Nobody is asked on behalf of a connection that went down in the meantime.
+      this.signal.throwIfAborted();
+    }
+    const answers = await this.#credentials.answer?.(prompts, about, this.signal);
     if (!answers) throw new Error(`nobody answers "${prompts[0]!.text}"`);
+    this.#answered = true;
     return answers;
   }
 
@@ -333,17 +418,22 @@ export class ClientAuth {
 }
 
 function plan(credentials: Credentials): Attempt[] {
-  const { keys, password, answer } = credentials;
-  const many = keys.length + (password === undefined ? 0 : 1) + (answer ? 1 : 0) > 1;
-  const attempts: Attempt[] = keys.map((key) => ({
-    method: 'publickey',
-    key,
-    algorithm: key.signatureAlgorithms[0]!,
-    query: many,
-  }));
-  if (password !== undefined) attempts.push({ method: 'password', password });
-  if (password !== undefined || answer) attempts.push({ method: 'keyboard-interactive' });
-  return attempts;
+  const { keys, password, answer, methods = METHODS, prompts = 1 } = credentials;
+  const secret = password !== undefined && prompts > 0;
+  const person = answer !== undefined && prompts > 0;
+  const by: Readonly<Record<string, readonly Attempt[]>> = {
+    publickey: keys.map((key) => ({ method: 'publickey', key, algorithm: key.signatureAlgorithms[0]!, query: false })),
+    password: secret ? [{ method: 'password' }] : [],
+    'keyboard-interactive': interactive(secret || person, person ? prompts : 1),
+  };
+  const attempts = [...new Set(methods)].flatMap((method) => (Object.hasOwn(by, method) ? by[method]! : []));
+  const others = attempts.some(({ method }) => method !== 'publickey') || attempts.length > 1;
+  return others ? attempts.map((one) => (one.method === 'publickey' ? { ...one, query: true } : one)) : attempts;
+}
+
+function interactive(wanted: boolean, times: number): Attempt[] {
+  const count = wanted ? Math.min(times, MAX_ROUNDS) : 0;
+  return Array.from({ length: count }, (_, before) => ({ method: 'keyboard-interactive', again: before > 0 }));
 }
 
 function describe(attempt: Attempt, note: string): string {

@@ -87,3 +87,47 @@ export class SshError extends Error {
 export function protocolError(expected: string): SshError {
   return new SshError('protocol', expected);
 }
+
+/** Anything thrown, as an SshError: what is none is a fault of ours. */
+export function toSshError(error: unknown): SshError {
+  if (error instanceof SshError) return error;
+  return new SshError('local', error instanceof Error ? error.message : String(error), {}, { cause: error });
+}
+
+/** The peer said DISCONNECT. */
+export function disconnectedError(code: number, text: string): SshError {
+  const shown = printable(text.slice(0, 200));
+  return new SshError('disconnected', `the peer disconnected: ${shown} (code ${code})`, { code });
+}
+
+/** The peer hung up without a word of SSH; `said`: what came instead of its identification, undefined after that. */
+export function hangUpError(said: string | undefined, reset: boolean, cause: unknown): SshError {
+  const options = cause === undefined ? undefined : { cause };
+  if (said !== undefined) {
+    const heard = said === '' ? 'without a word' : `saying "${said}"`;
+    return new SshError('banner-closed', `the server hung up before its identification, ${heard}`, {}, options);
+  }
+  if (reset) return new SshError('reset', 'the connection was reset', {}, options);
+  return new SshError('closed', 'the peer closed the connection', {}, options);
+}
+
+/** What DISCONNECT says for an error of ours. */
+export function disconnectCode(error: SshError): number {
+  switch (error.reason) {
+    case 'protocol':
+      return DISCONNECT.PROTOCOL_ERROR;
+    case 'algorithm':
+      return DISCONNECT.KEY_EXCHANGE_FAILED;
+    case 'host-key':
+      return DISCONNECT.HOST_KEY_NOT_VERIFIABLE;
+    case 'auth':
+      return DISCONNECT.NO_MORE_AUTH_METHODS_AVAILABLE;
+    default:
+      return DISCONNECT.BY_APPLICATION;
+  }
+}
+
+/** A peer's words, safe to print. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, ' ').trim();
+}

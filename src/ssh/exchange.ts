@@ -29,18 +29,26 @@ export interface ExchangeResult {
   readonly hash: Buffer;
   /** Client: the key that signed. */
   readonly hostKey?: PublicKey;
+  /** Client: its signature over the hash, a copy. */
+  readonly signature?: Buffer;
   /** Server: what follows the type in KEX_ECDH_REPLY. */
   readonly reply?: Buffer;
   deriveKeys(sessionId: Buffer, fill: FillRandom): { sealer: Sealer; opener: Opener };
 }
 
 export interface Exchange {
+  /** Client: our public value, which starts it. */
+  readonly init?: Buffer;
   /** Takes the peer's message; throws `protocol`. */
   message(type: number, reader: Reader): ExchangeResult;
 }
 
-export class ClientExchange implements Exchange {
-  /** Our public value. */
+/** `keys`: those of the server; undefined for a client. */
+export function startExchange(context: ExchangeContext, keys: ServerKeys | undefined): Exchange {
+  return keys === undefined ? new ClientExchange(context) : serverExchange(context, keys);
+}
+
+class ClientExchange implements Exchange {
   readonly init: Buffer;
   readonly #context: ExchangeContext;
   readonly #method: KexMethod;
@@ -67,6 +75,7 @@ export class ClientExchange implements Exchange {
     return {
       hash: digest,
       hostKey,
+      signature: Buffer.from(signature),
       deriveKeys: (sessionId, fill) => {
         const keys = deriveAll(this.#context, this.#method.hash, secret, digest, sessionId);
         return { sealer: createSealer(keys.client, fill), opener: createOpener(keys.server) };
@@ -75,7 +84,7 @@ export class ClientExchange implements Exchange {
   }
 }
 
-export function serverExchange(context: ExchangeContext, keys: ServerKeys): Exchange {
+function serverExchange(context: ExchangeContext, keys: ServerKeys): Exchange {
   const { negotiated } = context;
   return {
     message(type, reader) {

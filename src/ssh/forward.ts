@@ -1,4 +1,7 @@
-/** A direct-tcpip channel as the stream of another connection: how a jump host carries its targets. */
+/**
+ * A channel as a stream: one of direct-tcpip carries another connection, which is how a jump host carries its targets; one that
+ * the server opens to our agent carries the agent's messages.
+ */
 import type { Channel, ChannelUser } from './channel.ts';
 import { SshError } from './errors.ts';
 import type { ClientStream, SocketUser } from './socket.ts';
@@ -7,27 +10,31 @@ import type { TransportLayer } from './transport.ts';
 /** After our goodbye the target closes first; a channel that is still open then is closed by us, in milliseconds. */
 const GOODBYE_MS = 1000;
 
-export class ForwardedStream implements ClientStream, ChannelUser {
+/** A stream that can be told to wait. */
+export interface ChannelStream extends ClientStream {
+  /** Called in `received`: what follows is taken once `resume` was called, and the peer may send only what its window allows. */
+  pause(): void;
+  resume(): void;
+}
+
+export class ForwardedStream implements ChannelStream, ChannelUser {
   readonly #transport: TransportLayer;
   readonly #setTimer: (delayMs: number, callback: () => void) => { cancel(): void };
-  readonly #user: SocketUser;
+  #user!: SocketUser;
   #channel!: Channel;
+  #paused = false;
   #goodbye: { cancel(): void } | undefined;
   #over = false;
 
-  constructor(
-    transport: TransportLayer,
-    setTimer: (delayMs: number, callback: () => void) => { cancel(): void },
-    user: SocketUser,
-  ) {
+  constructor(transport: TransportLayer, setTimer: (delayMs: number, callback: () => void) => { cancel(): void }) {
     this.#transport = transport;
     this.#setTimer = setTimer;
-    this.#user = user;
   }
 
   /** Called once, before anything else. */
-  attach(channel: Channel): void {
+  attach(channel: Channel, user: SocketUser): void {
     this.#channel = channel;
+    this.#user = user;
   }
 
   opened(): void {
@@ -44,7 +51,16 @@ export class ForwardedStream implements ClientStream, ChannelUser {
 
   data(extended: number, chunk: Buffer): boolean {
     if (extended === 0 && !this.#over) this.#user.received(chunk);
-    return true;
+    return !this.#paused;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#channel.resume();
   }
 
   eof(): void {
@@ -66,7 +82,14 @@ export class ForwardedStream implements ClientStream, ChannelUser {
   // Requests are for sessions; none is answered here, and none was made.
   request(): void {}
   reply(): void {}
-  drained(): void {}
+
+  drained(): void {
+    if (!this.#over) this.#user.drained();
+  }
+
+  get waiting(): number {
+    return this.#channel.waiting;
+  }
 
   write(bytes: Buffer): void {
     this.#channel.write(bytes);

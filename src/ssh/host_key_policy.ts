@@ -49,9 +49,9 @@ export interface HostKeyVerifier {
    */
   verify(host: Host, keyType: string, blob: Buffer, certificate?: Certificate): void | Promise<void>;
   /** Resolves when `typesFor` can answer for a host; undefined: it can now. Rejects with SshError `local` when a program failed. */
-  prepare(name: string, port: number): Promise<void> | undefined;
+  prepare(host: Host): Promise<void> | undefined;
   /** The key types, and for certificates the algorithms, to ask this host for first; none where nothing is known. */
-  typesFor(name: string, port: number): readonly string[];
+  typesFor(host: Host): readonly string[];
   /** New keys that were accepted so far. */
   readonly accepted: number;
   /** Resolves when all accepted keys are written; new keys are refused from now on. */
@@ -67,6 +67,8 @@ export interface HostKeyVerifierOptions {
   readonly hashNames?: boolean;
   /** KnownHostsCommand. @default none */
   readonly command?: KnownHostsCommandOptions | undefined;
+  /** CASignatureAlgorithms: what authorities may have signed with. @default all that we verify */
+  readonly authoritySignatures?: readonly string[] | undefined;
   /** VerifyHostKeyDNS; `ask`: the answer stands in advice only, nobody is there to be asked. @default DNS is not asked */
   readonly dns?: { readonly mode: 'yes' | 'ask'; readonly resolve: SshfpResolver } | undefined;
   /** Milliseconds since 1970, for certificates. @default Date.now */
@@ -140,16 +142,17 @@ class CheckingVerifier implements HostKeyVerifier {
     return this.#accepted;
   }
 
-  prepare(name: string, port: number): Promise<void> | undefined {
-    const lines = this.#command?.lines({ name, port }, undefined);
+  prepare(host: Host): Promise<void> | undefined {
+    const lines = this.#command?.lines(host, undefined);
     return lines instanceof Promise ? lines.then(() => {}) : undefined;
   }
 
-  typesFor(name: string, port: number): readonly string[] {
-    const more = this.#command?.linesNow({ name, port }, undefined);
+  typesFor(host: Host): readonly string[] {
+    const { name, port } = host;
+    const more = this.#command?.linesNow(host, undefined);
     const own = this.#known.keyTypesFor(name, port);
     const types = more === undefined ? own : [...new Set([...own, ...more.keyTypesFor(name, port)])];
-    return this.#authorities({ name, port }, more).length > 0 ? [...CERTIFICATE_ALGORITHMS, ...types] : types;
+    return this.#authorities(host, more).length > 0 ? [...CERTIFICATE_ALGORITHMS, ...types] : types;
   }
 
   verify(host: Host, keyType: string, blob: Buffer, certificate?: Certificate): void | Promise<void> {
@@ -199,7 +202,11 @@ class CheckingVerifier implements HostKeyVerifier {
     }
     const trusted = this.#authorities(question.host, more).some(({ blob }) => blob.equals(certificate.authority.blob));
     if (!trusted) return { trusted, text: unknownAuthorityReason(certificate) };
-    const problem = hostCertificateProblem(certificate, name, this.#now());
+    const { authoritySignatures } = this.#options;
+    const problem =
+      authoritySignatures?.includes(certificate.signatureAlgorithm) === false
+        ? `is signed with ${certificate.signatureAlgorithm}, which CASignatureAlgorithms does not allow: have it signed again`
+        : hostCertificateProblem(certificate, name, this.#now());
     return problem === undefined ? undefined : { trusted, text: certificateAdvice(certificate, problem) };
   }
 

@@ -15,21 +15,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MyriadError } from '../contracts/errors.ts';
 import { hostForm, keyTypeOf, knownHostsLine } from './known_hosts_entry.ts';
-import {
-  decodeBase64,
-  endsWord,
-  fold,
-  hostsMatch,
-  isBlank,
-  KEY_TYPES,
-  keyAfterHosts,
-  LineReader,
-  lineEnd,
-  MAX_NAME,
-  typeAfterHosts,
-} from './known_hosts_line.ts';
+import { KnownHostsIndex, MAX_KEY_TEXT } from './known_hosts_index.ts';
+import { decodeBase64, endsWord, KEY_TYPES, keyAfterHosts, lineEnd, typeAfterHosts } from './known_hosts_line.ts';
 import { LineNumbers } from './line_numbers.ts';
-import { hashBytes, OffsetIndex } from './offset_index.ts';
+import { hashBytes } from './offset_index.ts';
 
 /**
  * `known`: a line for this host has this key · `changed`: lines for this host have other keys only · `revoked`: the key is marked
@@ -72,38 +61,20 @@ const MAX_BYTES = 2 ** 30;
 const MAX_TYPE_HMACS = 1000;
 /** Hosts whose matching hashed lines are remembered between `keyTypesFor` and `check`. */
 const MAX_REMEMBERED = 1000;
-/** A presented key blob longer than this is on no line. */
-const MAX_KEY_TEXT = 5464;
 
 /** Hashed lines asked in one turn of the loop: 1 ms. */
 const LINES_PER_TURN = 250;
 
 const UNKNOWN: HostKeyAnswer = { kind: 'unknown', knownTypes: [] };
+/** On no line. */
+const NO_KEY = Buffer.alloc(0);
 const NO_AUTHORITIES: readonly KnownAuthority[] = [];
 
 export class KnownHosts {
-  #text: Buffer;
-  #length: number;
+  readonly #index: KnownHostsIndex;
   readonly #lines = new LineNumbers();
   #problemCount = 0;
-  #size = 0;
   readonly #problems: KnownHostsProblem[] = [];
-  readonly #reader = new LineReader();
-
-  /** Offsets of names, by name. */
-  readonly #plain = new OffsetIndex((offset, name, length) => this.#nameIs(offset, name, length));
-  /** Offsets of host fields, in file order. */
-  readonly #patterns: number[] = [];
-  /** Offsets of keys, by key. */
-  readonly #hashed = new OffsetIndex((offset, key, length) => this.#keyIs(offset, key, length));
-  /** How many hashed lines there are of each of KEY_TYPES. */
-  readonly #hashedOfType = new Uint32Array(KEY_TYPES.length);
-  /** Offsets of keys, by key: @revoked lines of every kind. */
-  readonly #revoked = new OffsetIndex((offset, key, length) => this.#keyIs(offset, key, length));
-  /** @cert-authority lines: those with plain names by name, the others as offsets of their host fields. */
-  readonly #authorityNames = new OffsetIndex((offset, name, length) => this.#nameIs(offset, name, length));
-  readonly #authorityPatterns: number[] = [];
-  #authorities = 0;
 
   /** Hashed lines that are not of the most frequent type, as host field offsets; found on first use. */
   #rareHashed: number[] | undefined;
@@ -111,14 +82,8 @@ export class KnownHosts {
   /** The last scan of all hashed lines; the next one starts after it. */
   #scanning: Promise<void> = Promise.resolve();
 
-  readonly #name = Buffer.allocUnsafeSlow(4 * MAX_NAME);
-  #nameLength = 0;
-  #nameHash = 0;
-  readonly #key = Buffer.allocUnsafeSlow(MAX_KEY_TEXT);
-
   private constructor(text: Buffer) {
-    this.#text = text;
-    this.#length = text.length;
+    this.#index = new KnownHostsIndex(text);
   }
 
   /**
@@ -143,10 +108,8 @@ export class KnownHosts {
       known.#readFile(file, start, start + text.length);
       start += text.length + gaps[index]!.length;
     }
-    known.#plain.trim();
-    known.#hashed.trim();
-    known.#authorityNames.trim();
-    known.#lines.startFile(undefined, known.#length);
+    known.#index.trim();
+    known.#lines.startFile(undefined, known.#index.length);
     return known;
   }
 
@@ -162,19 +125,17 @@ export class KnownHosts {
 
   /** Lines that count, with those added in this run. */
   get size(): number {
-    return this.#size;
+    return this.#index.size;
   }
 
   /** @cert-authority lines. */
   get authorities(): number {
-    return this.#authorities;
+    return this.#index.authorities;
   }
 
   /** Bytes of the index, the text apart. */
   get indexBytes(): number {
-    const indexes = [this.#plain, this.#hashed, this.#revoked, this.#authorityNames];
-    const tables = indexes.reduce((sum, { byteLength }) => sum + byteLength, this.#lines.byteLength);
-    return tables + 8 * (this.#patterns.length + this.#authorityPatterns.length + (this.#rareHashed?.length ?? 0));
+    return this.#index.byteLength + this.#lines.byteLength + 8 * (this.#rareHashed?.length ?? 0);
   }
 
   /** What is known about this key for this host: `name` as the user wrote it, `keyBlob` as the server sent it. */
@@ -184,58 +145,65 @@ export class KnownHosts {
 
   /** The answer of `check`; a promise where all of many hashed lines have to be asked, which takes turns of 1 ms. */
   ask(name: string, port: number, keyBlob: Uint8Array): HostKeyAnswer | Promise<HostKeyAnswer> {
-    const scan = this.#hashed.count <= LINES_PER_TURN;
+    const scan = this.#index.hashed.count <= LINES_PER_TURN;
     const answer = this.#decide(name, port, keyBlob, scan);
     if (answer !== undefined) return answer;
     // What was added meanwhile counts, too: everything is asked again.
     return this.#scanInTurns(hostForm(name, port)).then(() => this.check(name, port, keyBlob));
   }
 
+  /** Whether there are lines for a host; undefined where all of many hashed lines would have to be asked. */
+  has(name: string, port: number): boolean | undefined {
+    const answer = this.#decide(name, port, NO_KEY, this.#index.hashed.count <= LINES_PER_TURN);
+    return answer && answer.kind !== 'unknown';
+  }
+
   /** Undefined where all hashed lines have to be asked and `scan` forbids it. */
   #decide(name: string, port: number, keyBlob: Uint8Array, scan: boolean): HostKeyAnswer | undefined {
-    const keyLength = this.#encodeKey(keyBlob);
-    const keyHash = this.#hashed.count + this.#revoked.count > 0 ? hashBytes(this.#key, keyLength) : 0;
-    if (this.#revoked.count > 0) {
-      const offset = this.#findRevoked(name, port, keyHash, keyLength);
+    const keyLength = this.#index.encodeKey(keyBlob);
+    const keyHash =
+      this.#index.hashed.count + this.#index.revoked.count > 0 ? hashBytes(this.#index.key, keyLength) : 0;
+    if (this.#index.revoked.count > 0) {
+      const offset = this.#index.findRevoked(name, port, keyHash, keyLength);
       if (offset >= 0) return this.#answer('revoked', offset, []);
     }
     const form = hostForm(name, port);
-    if (!this.#fold(form)) return UNKNOWN;
-    const known = this.#findKnown(keyHash, keyLength);
+    if (!this.#index.fold(form)) return UNKNOWN;
+    const known = this.#index.findKnown(keyHash, keyLength);
     if (known >= 0) return this.#answer('known', known, []);
     const others = this.#linesOf(form, scan);
     if (others === undefined) return undefined;
     if (others.length > 0) return this.#changed(others, keyLength);
-    if (port === 22 || !this.#fold(name)) return UNKNOWN;
-    const bare = this.#findKnown(keyHash, keyLength);
+    if (port === 22 || !this.#index.fold(name)) return UNKNOWN;
+    const bare = this.#index.findKnown(keyHash, keyLength);
     return bare >= 0 ? { ...this.#answer('known', bare, []), bare: true } : UNKNOWN;
   }
 
   /** The @revoked line for this host and key, or undefined; the key may be an authority's. */
   revoked(name: string, port: number, keyBlob: Uint8Array): HostKeyAnswer | undefined {
-    if (this.#revoked.count === 0) return undefined;
-    const keyLength = this.#encodeKey(keyBlob);
-    const offset = this.#findRevoked(name, port, hashBytes(this.#key, keyLength), keyLength);
+    if (this.#index.revoked.count === 0) return undefined;
+    const keyLength = this.#index.encodeKey(keyBlob);
+    const offset = this.#index.findRevoked(name, port, hashBytes(this.#index.key, keyLength), keyLength);
     return offset < 0 ? undefined : this.#answer('revoked', offset, []);
   }
 
   /** The authorities whose certificates count for a host: those of its name with the port where there are any, else of the bare name. */
   authoritiesFor(name: string, port: number): readonly KnownAuthority[] {
-    if (this.#authorities === 0) return NO_AUTHORITIES;
+    if (this.#index.authorities === 0) return NO_AUTHORITIES;
     for (const form of port === 22 ? [name] : [hostForm(name, port), name]) {
-      if (!this.#fold(form)) continue;
-      const lines = this.#linesIn(this.#authorityNames, this.#authorityPatterns);
+      if (!this.#index.fold(form)) continue;
+      const lines = this.#index.linesIn(this.#index.authorityNames, this.#index.authorityPatterns);
       if (lines.length > 0) return lines.map((line) => this.#authority(line, form === name && port !== 22));
     }
     return NO_AUTHORITIES;
   }
 
   #authority(hosts: number, bare: boolean): KnownAuthority {
-    const key = keyAfterHosts(this.#text, hosts);
+    const key = keyAfterHosts(this.#index.text, hosts);
     let end = key;
-    while (end < this.#length && !endsWord(this.#text[end])) end++;
-    const { file, line } = this.#lines.place(this.#text, hosts)!;
-    return { blob: Buffer.from(this.#text.toString('latin1', key, end), 'base64'), file, line, bare };
+    while (end < this.#index.length && !endsWord(this.#index.text[end])) end++;
+    const { file, line } = this.#lines.place(this.#index.text, hosts)!;
+    return { blob: Buffer.from(this.#index.text.toString('latin1', key, end), 'base64'), file, line, bare };
   }
 
   /**
@@ -245,48 +213,48 @@ export class KnownHosts {
   keyTypesFor(name: string, port: number): readonly string[] {
     const forms = port === 22 ? [name] : [hostForm(name, port), name];
     for (const form of forms) {
-      if (!this.#fold(form)) continue;
-      const lines = this.#linesIn(this.#plain, this.#patterns);
+      if (!this.#index.fold(form)) continue;
+      const lines = this.#index.linesIn(this.#index.plain, this.#index.patterns);
       if (lines.length > 0) return this.#typesOf(lines);
-      if (this.#hashed.count === 0 || this.#hashed.count > MAX_TYPE_HMACS) continue;
+      if (this.#index.hashed.count === 0 || this.#index.hashed.count > MAX_TYPE_HMACS) continue;
       const hashed = this.#hashedLines(form);
       if (hashed.length > 0) return this.#typesOf(hashed);
     }
-    return this.#hashed.count > MAX_TYPE_HMACS ? this.#likelyTypes(forms) : [];
+    return this.#index.hashed.count > MAX_TYPE_HMACS ? this.#likelyTypes(forms) : [];
   }
 
   /** Remembers a key in memory, for this run. Throws `known-hosts` for a name that cannot stand in a known_hosts file. */
   add(name: string, port: number, keyType: string, keyBlob: Uint8Array): void {
     // A file's last line may lack its line break.
-    const open = this.#length > 0 && this.#text[this.#length - 1] !== 10;
+    const open = this.#index.length > 0 && this.#index.text[this.#index.length - 1] !== 10;
     const line = Buffer.from(`${open ? '\n' : ''}${knownHostsLine(name, port, keyBlob)}`);
-    const start = this.#length;
+    const start = this.#index.length;
     if (start + line.length > MAX_BYTES)
       throw new MyriadError('known-hosts', 'too many host keys were added in this run');
-    if (start + line.length > this.#text.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(4096, this.#text.length * 2, start + line.length));
-      this.#text.copy(grown, 0, 0, start);
-      this.#text = grown;
+    if (start + line.length > this.#index.text.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(4096, this.#index.text.length * 2, start + line.length));
+      this.#index.text.copy(grown, 0, 0, start);
+      this.#index.text = grown;
     }
-    line.copy(this.#text, start);
-    this.#length += line.length;
-    const problem = this.#reader.read(this.#text, open ? start + 1 : start, this.#length - 1);
-    if (problem !== undefined || KEY_TYPES[this.#reader.type] !== keyType) {
-      this.#length = start;
+    line.copy(this.#index.text, start);
+    this.#index.length += line.length;
+    const problem = this.#index.reader.read(this.#index.text, open ? start + 1 : start, this.#index.length - 1);
+    if (problem !== undefined || KEY_TYPES[this.#index.reader.type] !== keyType) {
+      this.#index.length = start;
       throw new MyriadError('known-hosts', `the host key of "${name}" is not a key of type "${keyType}"`);
     }
-    this.#index();
+    this.#index.add();
   }
 
   #readFile(file: string, start: number, limit: number): void {
     this.#lines.startFile(file, start);
     for (let at = start; at <= limit; ) {
       // A file that ends with a line break has no further line.
-      if (at === limit && at > start && this.#text[at - 1] === 10) break;
+      if (at === limit && at > start && this.#index.text[at - 1] === 10) break;
       const line = this.#lines.startLine(at);
-      const { end, next } = lineEnd(this.#text, at, limit);
-      const problem = this.#reader.read(this.#text, at, end);
-      if (problem === undefined) this.#index();
+      const { end, next } = lineEnd(this.#index.text, at, limit);
+      const problem = this.#index.reader.read(this.#index.text, at, end);
+      if (problem === undefined) this.#index.add();
       else if (problem !== '') this.#report({ file, line, reason: problem });
       at = next;
     }
@@ -297,124 +265,11 @@ export class KnownHosts {
     if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(problem);
   }
 
-  /** Files the line that the reader has just read. */
-  #index(): void {
-    const reader = this.#reader;
-    this.#size++;
-    if (reader.marker === 'cert-authority') {
-      this.#authorities++;
-      if (reader.kind === 'plain') this.#indexNames(this.#authorityNames);
-      else this.#authorityPatterns.push(reader.hosts);
-    } else if (reader.marker === 'revoked') {
-      this.#indexKey(this.#revoked);
-    } else if (reader.kind === 'hashed') {
-      this.#indexKey(this.#hashed);
-      this.#hashedOfType[reader.type]!++;
-    } else if (reader.kind === 'pattern') {
-      this.#patterns.push(reader.hosts);
-    } else {
-      this.#indexNames(this.#plain);
-    }
-  }
-
-  #indexKey(index: OffsetIndex): void {
-    const { key, keyEnd } = this.#reader;
-    this.#text.copy(this.#key, 0, key, keyEnd);
-    index.add(hashBytes(this.#key, keyEnd - key), key, this.#key, keyEnd - key);
-  }
-
-  #indexNames(index: OffsetIndex): void {
-    const { hosts, hostsEnd } = this.#reader;
-    const name = this.#name;
-    let start = hosts;
-    for (let at = hosts; at <= hostsEnd; at++) {
-      const byte = this.#text[at]!;
-      if (at < hostsEnd && byte !== 44) {
-        name[at - start] = fold(byte);
-        continue;
-      }
-      if (at > start) index.add(hashBytes(name, at - start), start, name, at - start);
-      start = at + 1;
-    }
-  }
-
-  #nameIs(offset: number, name: Buffer, length: number): boolean {
-    const text = this.#text;
-    for (let i = 0; i < length; i++) if (fold(text[offset + i]!) !== name[i]) return false;
-    const after = text[offset + length];
-    return after === 44 || isBlank(after);
-  }
-
-  #keyIs(offset: number, key: Buffer, length: number): boolean {
-    const text = this.#text;
-    for (let i = 0; i < length; i++) if (text[offset + i] !== key[i]) return false;
-    return offset + length >= this.#length || endsWord(text[offset + length]);
-  }
-
-  /** Puts the blob's base64 into `#key`, which costs less than decoding what it is compared with. */
-  #encodeKey(blob: Uint8Array): number {
-    const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
-    return bytes.length > (MAX_KEY_TEXT / 4) * 3 ? 0 : this.#key.write(bytes.toString('base64'), 0, 'latin1');
-  }
-
-  /** Puts the folded name into `#name`; false when no line can have it. */
-  #fold(form: string): boolean {
-    if (form === '' || form.length > MAX_NAME) return false;
-    const length = this.#name.write(form, 'utf8');
-    if (length > MAX_NAME) return false;
-    for (let i = 0; i < length; i++) this.#name[i] = fold(this.#name[i]!);
-    this.#nameLength = length;
-    this.#nameHash = hashBytes(this.#name, length);
-    return true;
-  }
-
-  #matches(hosts: number): boolean {
-    return hostsMatch(this.#text, hosts, this.#name, this.#nameLength);
-  }
-
-  #findRevoked(name: string, port: number, keyHash: number, keyLength: number): number {
-    for (let at = this.#revoked.first(keyHash, this.#key, keyLength); at >= 0; at = this.#revoked.after(at)) {
-      const hosts = this.#hostsBefore(this.#revoked.offset(at));
-      if (this.#fold(hostForm(name, port)) && this.#matches(hosts)) return hosts;
-      if (port !== 22 && this.#fold(name) && this.#matches(hosts)) return hosts;
-    }
-    return -1;
-  }
-
-  /** A line for the folded name that has the encoded key: its offset, or -1. */
-  #findKnown(keyHash: number, keyLength: number): number {
-    const { plain, hashed } = { plain: this.#plain, hashed: this.#hashed };
-    for (let at = plain.first(this.#nameHash, this.#name, this.#nameLength); at >= 0; at = plain.after(at)) {
-      const offset = plain.offset(at);
-      if (this.#keyIs(keyAfterHosts(this.#text, offset), this.#key, keyLength)) return offset;
-    }
-    for (const hosts of this.#patterns) {
-      if (this.#keyIs(keyAfterHosts(this.#text, hosts), this.#key, keyLength) && this.#matches(hosts)) return hosts;
-    }
-    if (hashed.count === 0) return -1;
-    for (let at = hashed.first(keyHash, this.#key, keyLength); at >= 0; at = hashed.after(at)) {
-      const hosts = this.#hostsBefore(hashed.offset(at));
-      if (this.#matches(hosts)) return hosts;
-    }
-    return -1;
-  }
-
   /** The lines of the folded name: the open ones if there are any, else the hashed ones; undefined where `scan` forbids to ask these. */
   #linesOf(form: string, scan: boolean): readonly number[] | undefined {
-    const open = this.#linesIn(this.#plain, this.#patterns);
-    if (open.length > 0 || this.#hashed.count === 0) return open;
+    const open = this.#index.linesIn(this.#index.plain, this.#index.patterns);
+    if (open.length > 0 || this.#index.hashed.count === 0) return open;
     return scan ? this.#hashedLines(form) : this.#remembered.get(form);
-  }
-
-  /** The lines of the folded name out of an index by name and host fields that are tried in turn, in file order. */
-  #linesIn(names: OffsetIndex, patterns: readonly number[]): number[] {
-    const lines: number[] = [];
-    for (let at = names.first(this.#nameHash, this.#name, this.#nameLength); at >= 0; at = names.after(at)) {
-      lines.push(names.offset(at));
-    }
-    const before = lines.length;
-    for (const hosts of patterns) if (this.#matches(hosts)) lines.push(hosts);
-    return before > 0 && lines.length > before ? lines.sort((a, b) => a - b) : lines;
   }
 
   /** The hashed lines of the folded name: one HMAC for each hashed line there is. */
@@ -422,17 +277,9 @@ export class KnownHosts {
     const remembered = this.#remembered.get(form);
     if (remembered !== undefined) return remembered;
     const lines: number[] = [];
-    this.#scan(0, this.#hashed.count, lines);
+    this.#index.scan(0, this.#index.hashed.count, lines);
     this.#remember(form, lines);
     return lines;
-  }
-
-  /** Fills `lines` with those of the folded name among some hashed lines. */
-  #scan(from: number, to: number, lines: number[]): void {
-    for (let record = from; record < to; record++) {
-      const hosts = this.#hostsBefore(this.#hashed.offset(record));
-      if (this.#matches(hosts)) lines.push(hosts);
-    }
   }
 
   #remember(form: string, lines: readonly number[]): void {
@@ -452,11 +299,11 @@ export class KnownHosts {
       await before;
       if (this.#remembered.has(form)) return;
       const lines: number[] = [];
-      for (let from = 0; from < this.#hashed.count; from += LINES_PER_TURN) {
+      for (let from = 0; from < this.#index.hashed.count; from += LINES_PER_TURN) {
         await nextTurn();
         // Others have used the buffer of the name since.
-        this.#fold(form);
-        this.#scan(from, Math.min(from + LINES_PER_TURN, this.#hashed.count), lines);
+        this.#index.fold(form);
+        this.#index.scan(from, Math.min(from + LINES_PER_TURN, this.#index.hashed.count), lines);
       }
       this.#remember(form, lines);
     };
@@ -469,18 +316,18 @@ export class KnownHosts {
    * the first type is known for this host if any is, unless the rare lines, too, are too many to ask.
    */
   #likelyTypes(forms: readonly string[]): readonly string[] {
-    const most = this.#hashedOfType.indexOf(Math.max(...this.#hashedOfType));
+    const most = this.#index.hashedOfType.indexOf(Math.max(...this.#index.hashedOfType));
     this.#rareHashed ??= this.#hashedLinesNotOf(most);
     if (this.#rareHashed.length > MAX_TYPE_HMACS) {
-      const types = KEY_TYPES.map((type, index) => ({ type, count: this.#hashedOfType[index]! }));
+      const types = KEY_TYPES.map((type, index) => ({ type, count: this.#index.hashedOfType[index]! }));
       return types
         .filter(({ count }) => count > 0)
         .sort((a, b) => b.count - a.count)
         .map(({ type }) => type);
     }
     for (const form of forms) {
-      if (!this.#fold(form)) continue;
-      const rare = this.#rareHashed.filter((hosts) => this.#matches(hosts));
+      if (!this.#index.fold(form)) continue;
+      const rare = this.#rareHashed.filter((hosts) => this.#index.matches(hosts));
       if (rare.length > 0) return [...this.#typesOf(rare), KEY_TYPES[most]!];
     }
     return [KEY_TYPES[most]!];
@@ -488,9 +335,9 @@ export class KnownHosts {
 
   #hashedLinesNotOf(type: number): number[] {
     const lines: number[] = [];
-    for (let record = 0; record < this.#hashed.count; record++) {
-      const hosts = this.#hostsBefore(this.#hashed.offset(record));
-      if (typeAfterHosts(this.#text, hosts) !== type) lines.push(hosts);
+    for (let record = 0; record < this.#index.hashed.count; record++) {
+      const hosts = this.#index.hostsBefore(this.#index.hashed.offset(record));
+      if (typeAfterHosts(this.#index.text, hosts) !== type) lines.push(hosts);
     }
     return lines;
   }
@@ -498,7 +345,7 @@ export class KnownHosts {
   #typesOf(lines: readonly number[]): readonly string[] {
     const types: string[] = [];
     for (const line of lines) {
-      const type = KEY_TYPES[typeAfterHosts(this.#text, line)]!;
+      const type = KEY_TYPES[typeAfterHosts(this.#index.text, line)]!;
       if (!types.includes(type)) types.push(type);
     }
     return types;
@@ -507,24 +354,13 @@ export class KnownHosts {
   /** The answer for a host that has other keys: the line to look at is the first one of the type presented, else the first. */
   #changed(lines: readonly number[], keyLength: number): HostKeyAnswer {
     const blob = Buffer.allocUnsafe(MAX_KEY_TEXT);
-    const presented = keyTypeOf(blob.subarray(0, Math.max(0, decodeBase64(this.#key, 0, keyLength, blob))));
-    const line = lines.find((offset) => KEY_TYPES[typeAfterHosts(this.#text, offset)] === presented) ?? lines[0]!;
+    const presented = keyTypeOf(blob.subarray(0, Math.max(0, decodeBase64(this.#index.key, 0, keyLength, blob))));
+    const line = lines.find((offset) => KEY_TYPES[typeAfterHosts(this.#index.text, offset)] === presented) ?? lines[0]!;
     return this.#answer('changed', line, this.#typesOf(lines));
   }
 
   #answer(kind: HostKeyAnswer['kind'], offset: number, knownTypes: readonly string[]): HostKeyAnswer {
-    const place = this.#lines.place(this.#text, offset);
+    const place = this.#lines.place(this.#index.text, offset);
     return place === undefined ? { kind, knownTypes } : { kind, file: place.file, line: place.line, knownTypes };
-  }
-
-  /** The host field of the entry whose key is at `key`: back over key type and blanks. */
-  #hostsBefore(key: number): number {
-    const text = this.#text;
-    let at = key - 1;
-    for (let field = 0; field < 2; field++) {
-      while (isBlank(text[at])) at--;
-      while (at >= 0 && !isBlank(text[at]) && text[at] !== 10) at--;
-    }
-    return at + 1;
   }
 }

@@ -2,7 +2,7 @@
  * The one writer of new host keys: lines that arrive while a batch is being written form the next batch, so that a thousand new
  * hosts cost a few appends. Each batch is one write in append mode under a lock file.
  */
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { withLockFile } from './lock_file.ts';
 
@@ -46,13 +46,17 @@ export class KnownHostsWriter {
   }
 }
 
-/** Appends whole lines. A new file is for its owner only (0600), and so is a new directory (0700). */
-async function appendLocked(file: string, lines: string): Promise<void> {
+/**
+ * Appends whole lines, or what is made of the file as it stands. A new file is for its owner only (0600), and so is a new directory (0700).
+ */
+export async function appendLocked(file: string, made: string | ((text: Buffer) => string)): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await withLockFile(`${file}.lock`, async () => {
     const handle = await open(file, 'a+', 0o600);
     try {
       const { size } = await handle.stat();
+      const lines = typeof made === 'string' ? made : made(await readFile(file));
+      if (lines === '') return;
       const bytes = Buffer.from((await endsOpen(handle, size)) ? `\n${lines}` : lines);
       try {
         for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;

@@ -117,9 +117,17 @@ export class Mux {
     this.#transport.send();
   }
 
-  /** A rekey is over: what waited may leave. */
+  /** What waited may leave. Channels take turns: those that come first now come last the next time. */
   resumed(): void {
-    for (const channel of this.#channels.values()) channel.pump();
+    let left = this.#channels.size;
+    for (const [id, channel] of this.#channels) {
+      if (left-- === 0 || !this.#transport.room()) return;
+      if (channel.waiting > 0) {
+        this.#channels.delete(id);
+        this.#channels.set(id, channel);
+      }
+      channel.pump();
+    }
   }
 
   /** The connection ended. */

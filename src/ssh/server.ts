@@ -8,13 +8,14 @@
  */
 import type { Offer } from './algorithms.ts';
 import type { Arena } from './arena.ts';
+import type { ByteStream } from './byte_stream.ts';
 import { DISCONNECT, OPEN_FAILURE, protocolError, SshError } from './errors.ts';
 import type { ServerKeys } from './exchange.ts';
 import { MSG } from './messages.ts';
 import { Mux } from './mux.ts';
 import { type LoginAttempt, ServerAuth } from './server_auth.ts';
 import { ServerSession, type StartCommand } from './server_session.ts';
-import { type ByteStream, TransportLayer } from './transport.ts';
+import { TransportLayer } from './transport.ts';
 
 export interface ServerHandler {
   /** The key exchange is done; false drops the connection here. */
@@ -83,6 +84,11 @@ export class SshServerConnection {
   /** Takes bytes from the socket; keeps none of `chunk`. */
   receive(chunk: Buffer): void {
     this.#transport.receive(chunk);
+  }
+
+  /** All that the stream took has left. */
+  drained(): void {
+    this.#transport.drained();
   }
 
   /** The client ended or cut the connection. */

@@ -46,9 +46,16 @@ export class ServerSession implements ChannelUser {
       this.#command?.signal(reader.text().slice(0, 32));
       return;
     }
+    if (name === 'env' || name === 'pty-req' || name === 'window-change') {
+      // What it sets is of no meaning here; RFC 4254 allows it before the command, and a new size at any time.
+      const valid = name === 'window-change' || this.#command === undefined;
+      readPreparation(name, reader);
+      if (wantReply) this.#channel.answer(valid);
+      return;
+    }
     const starts = name === 'exec' && this.#command === undefined;
     if (starts) this.#command = this.#start(reader.text(), this);
-    const success = name === 'env' || (starts && this.#command !== undefined);
+    const success = starts && this.#command !== undefined;
     if (wantReply) this.#channel.answer(success);
     if (starts) this.#command?.run();
   }
@@ -113,4 +120,15 @@ export class ServerSession implements ChannelUser {
     this.#channel.close();
     this.#transport.flush();
   }
+}
+
+/** Reads a request's fields, so that one that is cut short is told from a whole one. Throws `protocol`. */
+function readPreparation(name: 'env' | 'pty-req' | 'window-change', reader: Reader): void {
+  if (name === 'window-change') {
+    reader.raw(16);
+    return;
+  }
+  reader.string();
+  if (name === 'pty-req') reader.raw(16);
+  reader.string();
 }

@@ -10,9 +10,9 @@
  */
 import type { Began } from '../contracts/outcome.ts';
 import type { Channel, ChannelUser } from './channel.ts';
-import { SshError } from './errors.ts';
+import { printable, SshError } from './errors.ts';
+import { type SessionRequests, sendSessionRequests, sendWindowChange } from './session_requests.ts';
 import type { TransportLayer } from './transport.ts';
-import { printable } from './transport.ts';
 import type { Reader } from './wire.ts';
 
 export interface SessionOptions {
@@ -23,6 +23,8 @@ export interface SessionOptions {
   /** The server confirmed the request. */
   started(): void;
   readonly lingerMs: number;
+  /** What else is asked for, before the command. */
+  readonly requests?: SessionRequests;
 }
 
 export interface SessionEnd {
@@ -51,6 +53,8 @@ export class Session implements ChannelUser {
   #linger: { cancel(): void } | undefined;
   #early: Uint8Array[] = [];
   #endWanted = false;
+  /** Of the terminal, where it has changed before the command started. */
+  #size: { readonly columns: number; readonly rows: number } | undefined;
   #failure: SshError | undefined;
   #drained: (() => void)[] = [];
   readonly #ended = Promise.withResolvers<SessionEnd>();
@@ -119,13 +123,22 @@ export class Session implements ChannelUser {
     if (this.#mode !== 'idle') return;
     this.#mode = 'starting';
     this.began = 'maybe';
+    const { requests } = this.#options!;
+    if (requests !== undefined) this.#ask(requests);
     this.#channel.request('exec', true).text(this.#command!);
     this.#channel.sendRequest();
     for (const chunk of this.#early) this.#channel.write(chunk);
     this.#early = [];
+    if (this.#channel.waiting === 0) this.drained();
     if (this.#endWanted) this.#channel.end();
     // Stdin, or its end, mostly follows in the same turn.
     queueMicrotask(() => this.#transport.flush());
+  }
+
+  #ask(requests: SessionRequests): void {
+    const { pty } = requests;
+    const resized = pty && this.#size ? { ...requests, pty: { ...pty, ...this.#size } } : requests;
+    sendSessionRequests(this.#channel, resized);
   }
 
   reply(success: boolean): void {
@@ -250,6 +263,14 @@ export class Session implements ChannelUser {
     if (this.#mode !== 'running' && this.#mode !== 'starting') return;
     this.#channel.request('signal', false).text(name);
     this.#channel.sendRequest();
+    this.#transport.flush();
+  }
+
+  /** The terminal asked for has another size now. */
+  resize(columns: number, rows: number): void {
+    if (this.#mode === 'opening' || this.#mode === 'idle') this.#size = { columns, rows };
+    if ((this.#mode !== 'running' && this.#mode !== 'starting') || !this.#options?.requests?.pty) return;
+    sendWindowChange(this.#channel, columns, rows);
     this.#transport.flush();
   }
 

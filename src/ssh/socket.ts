@@ -1,22 +1,21 @@
 /** A TCP connection read into one shared buffer, and the waiting room for connections that were said goodbye to. */
 import { connect, type Socket } from 'node:net';
 import type { Arena } from './arena.ts';
+import type { ByteStream } from './byte_stream.ts';
 import type { SshError } from './errors.ts';
-import type { ByteStream } from './transport.ts';
 
 export interface SocketUser {
   connected(): void;
   /** `chunk` is valid during the call. */
   received(chunk: Buffer): void;
+  /** After more than 64 KiB waited to leave: none of it does any more. */
+  drained(): void;
   /** Called once: the peer ended (`error` undefined) or the connection failed. */
   ended(error: NodeJS.ErrnoException | SshError | undefined): void;
 }
 
-/** What carries a connection: a socket, or a channel of another connection. */
-export interface ClientStream extends ByteStream {
-  /** Drops it now. */
-  destroy(): void;
-}
+/** What carries a connection of the client half. */
+export type ClientStream = ByteStream;
 
 export interface SocketOptions {
   /** A literal: names are resolved above. */
@@ -66,10 +65,13 @@ export class ClosingRoom {
 export class ClientSocket implements ClientStream {
   readonly #socket: Socket;
   readonly #room: ClosingRoom;
+  readonly #user: SocketUser;
   #over = false;
+  #draining = false;
 
   constructor(options: SocketOptions, arena: Arena, room: ClosingRoom, user: SocketUser) {
     this.#room = room;
+    this.#user = user;
     const { address, port, localAddress } = options;
     const socket = connect({
       host: address,
@@ -110,7 +112,17 @@ export class ClientSocket implements ClientStream {
   }
 
   write(bytes: Buffer): void {
-    if (!this.#socket.destroyed) this.#socket.write(bytes);
+    if (this.#socket.destroyed || this.#socket.write(bytes) || this.#draining) return;
+    // Listened for where it is needed only: few connections ever fill their socket.
+    this.#draining = true;
+    this.#socket.once('drain', () => {
+      this.#draining = false;
+      this.#user.drained();
+    });
+  }
+
+  get waiting(): number {
+    return this.#socket.writableLength;
   }
 
   /** The goodbye was said: waits for the peer to close first. */

@@ -15,54 +15,24 @@
  * While the state is kexinit or exchange again (rekey), what the user sends is queued: RFC 4253 §7.1 allows only
  * key exchange messages then.
  */
-import type { Negotiated, Offer } from './algorithms.ts';
 import type { Arena } from './arena.ts';
-import { type Opener, PlainCipher, type Sealer } from './cipher.ts';
-import { DISCONNECT, protocolError, SshError } from './errors.ts';
-import { ClientExchange, type Exchange, type ExchangeResult, type ServerKeys, serverExchange } from './exchange.ts';
+import type { ByteStream } from './byte_stream.ts';
+import type { Opener } from './cipher.ts';
+import { disconnectCode, disconnectedError, hangUpError, protocolError, type SshError, toSshError } from './errors.ts';
+import { type Exchange, type ExchangeResult, startExchange } from './exchange.ts';
+import { readServerSigAlgs, writeServerSigAlgs } from './ext_info.ts';
 import { IDENTIFICATION, IdentificationReader } from './identification.ts';
+import { KexInits } from './kexinit.ts';
 import { MSG } from './messages.ts';
-import type { PublicKey } from './public_key.ts';
-import { Reader, Writer } from './wire.ts';
+import { PacketReader } from './packet_reader.ts';
+import { MOST_HELD, PacketWriter } from './packet_writer.ts';
+import type { TransportOptions, TransportUser } from './transport_user.ts';
+import { Reader, type Writer } from './wire.ts';
 
 export type TransportMode = 'identification' | 'kexinit' | 'exchange' | 'newkeys' | 'open' | 'closed';
 
-/** The socket, as far as this layer needs it. */
-export interface ByteStream {
-  /** Takes the bytes; never throws. */
-  write(bytes: Buffer): void;
-  /** Drops the connection after what was written. */
-  end(): void;
-}
-
-/** The layer above. A promise from `identified` or `hostKey` holds all reading back until it settles. */
-export interface TransportUser {
-  /** The peer's identification, without `SSH-2.0-`. */
-  identified(software: string): Promise<void> | undefined;
-  /** Client only: the server proved to hold this key. Throw or reject to refuse it. */
-  hostKey(key: PublicKey): Promise<void> | undefined;
-  /** The first key exchange is done: services may be asked for. */
-  secured(): void;
-  /** Any message of a service. */
-  message(type: number, reader: Reader): void;
-  /** A rekey is over: data may leave again. */
-  resumed(): void;
-  /** Called once, last. */
-  closed(error: SshError): void;
-}
-
-export interface TransportOptions {
-  readonly offer: Offer;
-  /** Server only. */
-  readonly keys?: ServerKeys;
-  /** A rekey starts after so many bytes in either direction. @default 1 GiB (RFC 4253 §9) */
-  readonly rekeyBytes?: number;
-}
-
-/** Of queued packets during a rekey, and of bytes that wait while a promise holds reading back. */
-const MAX_HELD = 1024 * 1024;
-/** After a flush larger than this the outgoing buffer is given back. */
-const KEEP_OUT = 64 * 1024;
+/** Of bytes that wait while a promise holds reading back. */
+const MOST_PENDING = 1024 * 1024;
 /** RFC 4253 §9: packets before a rekey; sequence numbers must never repeat under one key. */
 const MAX_PACKETS = 2 ** 31;
 const NOTHING = Buffer.alloc(0);
@@ -76,34 +46,25 @@ export class TransportLayer {
   #mode: TransportMode = 'identification';
   #ident: IdentificationReader | undefined = new IdentificationReader();
   #peerIdentification = '';
-  #software = '';
-  #sealer: Sealer = new PlainCipher();
-  #opener: Opener = new PlainCipher();
+  readonly #in = new PacketReader();
+  readonly #out: PacketWriter;
   #nextOpener: Opener | undefined;
-  #sent = 0;
-  #received = 0;
-  /** Bytes and packets under the current keys. */
-  #keyedBytes = 0;
-  #keyedPackets = 0;
-  #pending: Buffer = NOTHING;
   #held = false;
-  #later: (() => void)[] = [];
+  #later: (() => void)[] | undefined;
   #receiving = false;
-  #out: Writer | undefined;
-  #cookie: Buffer = NOTHING;
-  #peerKexInit: Buffer = NOTHING;
-  #negotiated: Negotiated | undefined;
+  readonly #kexInits: KexInits;
   #exchange: Exchange | undefined;
   #ignoreNext = false;
   #initial = true;
-  #queue: Buffer[] = [];
-  #queued = 0;
   #sessionId: Buffer = NOTHING;
+  #exchangeSignature: Buffer = NOTHING;
   #serverSigAlgs: string | undefined;
 
   constructor(stream: ByteStream, arena: Arena, options: TransportOptions, user: TransportUser) {
     this.#stream = stream;
+    this.#out = new PacketWriter(stream);
     this.#arena = arena;
+    this.#kexInits = new KexInits(options.offer, arena);
     this.#options = options;
     this.#user = user;
     this.#rekeyBytes = options.rekeyBytes ?? 2 ** 30;
@@ -118,19 +79,36 @@ export class TransportLayer {
     return this.#sessionId;
   }
 
+  /** Client only: the host key's signature over `sessionId`; empty until `secured`. */
+  get exchangeSignature(): Buffer {
+    return this.#exchangeSignature;
+  }
+
   /** From EXT_INFO: signature algorithms that the server takes; undefined until it said so. */
   get serverSigAlgs(): readonly string[] | undefined {
     return this.#serverSigAlgs?.split(',');
   }
 
-  /** The peer's software version, without `SSH-2.0-`. */
-  get software(): string {
-    return this.#software;
+  /** Host key algorithms that the server offers; empty before its KEXINIT. */
+  get serverHostKeys(): readonly string[] {
+    return this.#kexInits.negotiated?.serverHostKeys ?? [];
   }
 
-  /** False during a rekey: data should wait for `resumed`. */
+  /** The peer's software version, without `SSH-2.0-`. */
+  get software(): string {
+    return this.#peerIdentification.slice(this.#peerIdentification.indexOf('-', 4) + 1);
+  }
+
+  /** False during a rekey: only key exchange messages may leave. */
   get sendable(): boolean {
     return this.#mode === 'open' || this.#mode === 'newkeys';
+  }
+
+  /** Whether data may leave now; false: it should wait for `resumed`. Much that was sealed is written out for the answer. */
+  room(): boolean {
+    if (!this.sendable) return false;
+    if (this.#out.due) this.#flushNow();
+    return this.#out.room;
   }
 
   /** Sends the identification. */
@@ -138,48 +116,43 @@ export class TransportLayer {
     this.#stream.write(Buffer.from(`${IDENTIFICATION}\r\n`, 'latin1'));
   }
 
-  /** Takes bytes from the socket; keeps none of `chunk`. */
+  /** Takes bytes from the stream; keeps none of `chunk`. */
   receive(chunk: Buffer): void {
     if (this.#mode === 'closed') return;
-    const buffer = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
-    this.#pending = NOTHING;
+    const bytes = this.#in.join(chunk);
     let offset = 0;
     this.#receiving = true;
     try {
-      offset = this.#consume(buffer);
+      offset = this.#consume(bytes);
     } catch (error) {
       this.fail(error);
     }
     this.#receiving = false;
     if (this.mode === 'closed') return;
-    if (offset < buffer.length) {
-      if (this.#held && buffer.length - offset > MAX_HELD) {
-        this.fail(protocolError(`expected the peer to wait, got ${buffer.length - offset} bytes`));
-        return;
-      }
-      this.#pending = Buffer.from(buffer.subarray(offset));
+    this.#in.keep(bytes, offset);
+    if (this.#held && this.#in.pending > MOST_PENDING) {
+      this.fail(protocolError(`expected the peer to wait, got ${this.#in.pending} bytes`));
     }
+    this.flush();
+  }
+
+  /** All that the stream took has left. */
+  drained(): void {
+    if (!this.#out.drained() || this.#mode === 'closed') return;
+    this.#user.resumed();
     this.flush();
   }
 
   /** The peer ended (`reset` false) or cut (`reset` true) the connection. */
   ended(reset: boolean, cause?: unknown): void {
     if (this.#mode === 'closed') return;
-    const options = cause === undefined ? undefined : { cause };
-    if (this.#mode === 'identification') {
-      const text = this.#ident?.received ?? '';
-      const said = text === '' ? 'without a word' : `saying "${text}"`;
-      this.#close(new SshError('banner-closed', `the server hung up before its identification, ${said}`, {}, options));
-    } else if (reset) {
-      this.#close(new SshError('reset', 'the connection was reset', {}, options));
-    } else {
-      this.#close(new SshError('closed', 'the peer closed the connection', {}, options));
-    }
+    const said = this.#mode === 'identification' ? (this.#ident?.received ?? '') : undefined;
+    this.#close(hangUpError(said, reset, cause));
   }
 
   /** Begins a packet: fill it and call `send` in the same turn. */
   packet(type: number): Writer {
-    if (this.#later.length > 0 && type !== MSG.DISCONNECT) this.#sendLater();
+    if (this.#later !== undefined && type !== MSG.DISCONNECT) this.#sendLater();
     const packet = this.#arena.packet;
     packet.length = 5;
     return packet.byte(type);
@@ -190,19 +163,20 @@ export class TransportLayer {
    * built where the connection ends first, which saves a packet and a write for every host that has done its work.
    */
   sendLater(build: () => void): void {
-    const first = this.#later.length === 0;
+    if (this.#later === undefined) {
+      this.#later = [];
+      setImmediate(() => {
+        this.#sendLater();
+        this.flush();
+      });
+    }
     this.#later.push(build);
-    if (!first) return;
-    setImmediate(() => {
-      this.#sendLater();
-      this.flush();
-    });
   }
 
   #sendLater(): void {
     const builds = this.#later;
-    this.#later = [];
-    if (this.#mode === 'closed') return;
+    this.#later = undefined;
+    if (builds === undefined || this.#mode === 'closed') return;
     for (const build of builds) {
       build();
       this.send();
@@ -212,18 +186,16 @@ export class TransportLayer {
   /** Seals the packet begun last. It leaves with the next flush; outside of `receive` the caller flushes. */
   send(): void {
     if (this.#mode === 'closed') return;
-    const packet = this.#arena.packet;
     if (!this.sendable) {
-      if (this.#queued + packet.length > MAX_HELD) {
-        this.fail(protocolError(`expected the key exchange to end within ${MAX_HELD} bytes of messages`));
-        return;
+      if (!this.#out.hold(this.#arena.packet)) {
+        this.fail(protocolError(`expected the key exchange to end within ${MOST_HELD} bytes of messages`));
       }
-      this.#queued += packet.length;
-      this.#queue.push(Buffer.from(packet.buffer.subarray(5, packet.length)));
       return;
     }
-    this.#seal();
-    if (this.#keyedBytes > this.#rekeyBytes || this.#keyedPackets > MAX_PACKETS) this.rekey();
+    this.#out.seal(this.#arena.packet);
+    const bytes = this.#out.keyedBytes + this.#in.keyedBytes;
+    const packets = this.#out.keyedPackets + this.#in.keyedPackets;
+    if (bytes > this.#rekeyBytes || packets > MAX_PACKETS) this.rekey();
   }
 
   /** Starts a key exchange, if none is under way. */
@@ -233,11 +205,14 @@ export class TransportLayer {
 
   /** Writes out what was sealed, in one write. Inside of `receive` it waits for its end. */
   flush(): void {
-    const out = this.#out;
-    if (this.#receiving || out === undefined || out.length === 0) return;
-    this.#stream.write(out.copy());
-    if (out.buffer.length > KEEP_OUT) this.#out = undefined;
-    else out.reset();
+    if (!this.#receiving) this.#flushNow();
+  }
+
+  #flushNow(): void {
+    if (this.#out.flush()) return;
+    // DISCONNECT would only wait behind the rest.
+    this.#close(protocolError('expected the peer to read its answers'));
+    this.#stream.destroy();
   }
 
   /** Says DISCONNECT with this code, and ends; `closed` is told of `error`. */
@@ -246,24 +221,24 @@ export class TransportLayer {
     if (this.#mode !== 'identification') {
       this.packet(MSG.DISCONNECT).uint32(code).text(error.message.slice(0, 200)).text('');
       // Even in the middle of a key exchange: DISCONNECT is allowed at any time.
-      this.#seal();
+      this.#out.seal(this.#arena.packet);
     }
-    this.#receiving = false;
-    this.flush();
+    const written = this.#out.flush();
     this.#close(error);
-    this.#stream.end();
+    if (written) this.#stream.end();
+    else this.#stream.destroy();
   }
 
   /** Ends the connection for an error of either side. */
   fail(error: unknown): void {
-    const sshError = error instanceof SshError ? error : new SshError('local', messageOf(error), {}, { cause: error });
+    const sshError = toSshError(error);
     this.disconnect(disconnectCode(sshError), sshError);
   }
 
   #close(error: SshError): void {
     this.#mode = 'closed';
-    this.#pending = NOTHING;
-    this.#queue = [];
+    this.#in.drop();
+    this.#out.drop();
     this.#exchange = undefined;
     this.#user.closed(error);
   }
@@ -276,27 +251,18 @@ export class TransportLayer {
         const next = this.#ident!.read(buffer, offset, this.#options.offer.role === 'server');
         if (next < 0) return buffer.length;
         offset = next;
-        this.#identified(this.#ident!.identification);
+        this.#peerIdentification = this.#ident!.identification;
+        this.#ident = undefined;
+        this.#hold(this.#user.identified(this.software), () => this.#sendKexInit());
         continue;
       }
-      const available = buffer.length - offset;
-      const size = this.#opener.size(buffer, offset, available);
-      if (size === 0 || size > available) break;
-      const { plain, start, end } = this.#opener.open(buffer, offset, size, this.#received);
-      this.#received = (this.#received + 1) >>> 0;
-      this.#keyedBytes += size;
-      this.#keyedPackets++;
+      const size = this.#in.size(buffer, offset);
+      if (size === 0) break;
+      const { plain, start, end } = this.#in.open(buffer, offset, size);
       offset += size;
       this.#dispatch(plain, start, end);
     }
     return offset;
-  }
-
-  #identified(line: string): void {
-    this.#peerIdentification = line;
-    this.#software = line.slice(line.indexOf('-', 4) + 1);
-    this.#ident = undefined;
-    this.#hold(this.#user.identified(this.software), () => this.#sendKexInit());
   }
 
   /** Goes on with `next` now, or, where there is a promise, when it resolves; until then nothing is read. */
@@ -326,10 +292,8 @@ export class TransportLayer {
 
   #sendKexInit(): void {
     this.#mode = 'kexinit';
-    this.#cookie = Buffer.allocUnsafe(16);
-    this.#arena.fillRandom(this.#cookie, 0, 16);
-    this.packet(MSG.KEXINIT).raw(this.#cookie).raw(this.#options.offer.tail);
-    this.#seal();
+    this.#kexInits.write(this.packet(MSG.KEXINIT));
+    this.#out.seal(this.#arena.packet);
     this.flush();
   }
 
@@ -349,14 +313,12 @@ export class TransportLayer {
 
   #transportMessage(type: number, reader: Reader): void {
     if (type === MSG.DISCONNECT) {
-      const code = reader.uint32();
-      const text = reader.text().slice(0, 200);
-      this.#close(new SshError('disconnected', `the peer disconnected: ${printable(text)} (code ${code})`, { code }));
+      this.#close(disconnectedError(reader.uint32(), reader.text()));
       this.#stream.end();
       return;
     }
     // Strict KEX: nothing but the exchange itself until the first NEWKEYS, or a man in the middle could drop messages.
-    const strict = this.#initial && this.#negotiated?.strict === true;
+    const strict = this.#initial && this.#kexInits.negotiated?.strict === true;
     if (strict) throw protocolError(`expected only key exchange messages under strict KEX, got message ${type}`);
     switch (type) {
       case MSG.IGNORE:
@@ -364,7 +326,7 @@ export class TransportLayer {
       case MSG.DEBUG:
         return;
       case MSG.EXT_INFO:
-        this.#extInfo(reader);
+        this.#serverSigAlgs = readServerSigAlgs(reader) ?? this.#serverSigAlgs;
         return;
       case MSG.SERVICE_REQUEST:
       case MSG.SERVICE_ACCEPT:
@@ -372,22 +334,8 @@ export class TransportLayer {
         this.#user.message(type, reader);
         return;
       default:
-        this.#unimplemented();
-    }
-  }
-
-  #unimplemented(): void {
-    this.packet(MSG.UNIMPLEMENTED).uint32((this.#received - 1) >>> 0);
-    this.send();
-  }
-
-  #extInfo(reader: Reader): void {
-    const count = reader.uint32();
-    if (count > 64) throw protocolError(`expected at most 64 extensions, got ${count}`);
-    for (let i = 0; i < count; i++) {
-      const name = reader.text();
-      const value = reader.string();
-      if (name === 'server-sig-algs') this.#serverSigAlgs = value.toString('latin1');
+        this.packet(MSG.UNIMPLEMENTED).uint32((this.#in.sequence - 1) >>> 0);
+        this.send();
     }
   }
 
@@ -413,118 +361,54 @@ export class TransportLayer {
   #peerKexInitMessage(reader: Reader): void {
     if (this.#mode === 'open') this.#sendKexInit();
     if (this.#mode !== 'kexinit') throw protocolError('unexpected KEXINIT');
-    this.#peerKexInit = Buffer.from(reader.bytes.subarray(reader.offset - 1, reader.end));
-    const negotiated = this.#options.offer.negotiate(this.#peerKexInit.subarray(17));
-    // Strict KEX (initial exchange only) wants KEXINIT to be the very first packet.
-    if (this.#initial && negotiated.strict && this.#received !== 1) {
-      throw protocolError('expected KEXINIT as the first packet under strict KEX');
-    }
-    // Marks count in the first KEXINIT only.
-    this.#negotiated = this.#initial ? negotiated : { ...negotiated, strict: this.#negotiated!.strict };
+    const negotiated = this.#kexInits.take(reader, (this.#in.sequence - 1) >>> 0);
     this.#ignoreNext = negotiated.ignoreGuess;
     this.#mode = 'exchange';
-    const { role, tail } = this.#options.offer;
-    const context = {
-      arena: this.#arena,
-      negotiated,
-      identifications: { ours: IDENTIFICATION, peers: this.#peerIdentification },
-      kexInits: { cookie: this.#cookie, tail, peers: this.#peerKexInit },
-    };
-    if (role === 'client') {
-      const exchange = new ClientExchange(context);
-      this.packet(MSG.KEX_ECDH_INIT).string(exchange.init);
-      this.#seal();
-      this.#exchange = exchange;
-    } else {
-      this.#exchange = serverExchange(context, this.#options.keys!);
-    }
+    const context = this.#kexInits.context(negotiated, this.#peerIdentification);
+    this.#exchange = startExchange(context, this.#options.keys);
+    if (this.#exchange.init === undefined) return;
+    this.packet(MSG.KEX_ECDH_INIT).string(this.#exchange.init);
+    this.#out.seal(this.#arena.packet);
   }
 
   /** The secret is shared: our NEWKEYS leaves, and all that follows it is under the new keys. */
   #exchanged(result: ExchangeResult): void {
     if (result.reply) {
       this.packet(MSG.KEX_ECDH_REPLY).raw(result.reply);
-      this.#seal();
+      this.#out.seal(this.#arena.packet);
     }
-    if (this.#initial) this.#sessionId = result.hash;
+    if (this.#initial) {
+      this.#sessionId = result.hash;
+      this.#exchangeSignature = result.signature ?? NOTHING;
+    }
     const keys = result.deriveKeys(this.#sessionId, this.#arena.fillRandom);
     this.#exchange = undefined;
-    this.#peerKexInit = NOTHING;
+    this.#kexInits.drop();
     this.packet(MSG.NEWKEYS);
-    this.#seal();
-    this.#sealer = keys.sealer;
+    this.#out.seal(this.#arena.packet);
+    this.#out.useKeys(keys.sealer, this.#kexInits.negotiated!.strict);
+    this.#in.resetKeyed();
     this.#nextOpener = keys.opener;
-    if (this.#negotiated!.strict) this.#sent = 0;
     this.#mode = 'newkeys';
-    this.#keyedBytes = 0;
-    this.#keyedPackets = 0;
     if (this.#initial) {
-      if (this.#options.offer.role === 'server') this.#sendExtInfo();
-      else this.#user.secured();
+      const { offer, keys: serverKeys } = this.#options;
+      if (offer.role === 'client') this.#user.secured();
+      else if (this.#kexInits.negotiated!.extInfo) {
+        writeServerSigAlgs(this.packet(MSG.EXT_INFO), serverKeys!.userSignatures);
+        this.#out.seal(this.#arena.packet);
+      }
       return;
     }
-    this.#sendQueued();
+    this.#out.sealHeld(this.#arena.packet);
     this.#user.resumed();
   }
 
-  #sendExtInfo(): void {
-    if (!this.#negotiated!.extInfo) return;
-    this.packet(MSG.EXT_INFO).uint32(1).text('server-sig-algs').text(this.#options.keys!.userSignatures.join(','));
-    this.#seal();
-  }
-
-  #sendQueued(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    this.#queued = 0;
-    for (const payload of queue) {
-      const packet = this.#arena.packet;
-      packet.length = 5;
-      packet.raw(payload);
-      this.#seal();
-    }
-  }
-
   #peerNewKeys(): void {
-    this.#opener = this.#nextOpener!;
+    this.#in.useKeys(this.#nextOpener!, this.#kexInits.negotiated!.strict);
     this.#nextOpener = undefined;
-    if (this.#negotiated!.strict) this.#received = 0;
     const first = this.#initial;
     this.#initial = false;
     this.#mode = 'open';
     if (first && this.#options.offer.role === 'server') this.#user.secured();
   }
-
-  #seal(): void {
-    this.#out ??= new Writer(1024);
-    const before = this.#out.length;
-    this.#sealer.seal(this.#arena.packet, this.#sent, this.#out);
-    this.#sent = (this.#sent + 1) >>> 0;
-    this.#keyedBytes += this.#out.length - before;
-    this.#keyedPackets++;
-  }
-}
-
-function disconnectCode(error: SshError): number {
-  switch (error.reason) {
-    case 'protocol':
-      return DISCONNECT.PROTOCOL_ERROR;
-    case 'algorithm':
-      return DISCONNECT.KEY_EXCHANGE_FAILED;
-    case 'host-key':
-      return DISCONNECT.HOST_KEY_NOT_VERIFIABLE;
-    case 'auth':
-      return DISCONNECT.NO_MORE_AUTH_METHODS_AVAILABLE;
-    default:
-      return DISCONNECT.BY_APPLICATION;
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** A peer's words, safe to print. */
-export function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, ' ').trim();
 }

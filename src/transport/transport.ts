@@ -1,7 +1,7 @@
 /**
  * The transport contract: how a host is reached. The engine knows this file, never SSH.
  *
- * transport   reaches hosts: native (own SSH client), openssh (the ssh binary), local (programs here)
+ * transport   reaches hosts: native (own SSH client), openssh (the ssh binary), local (programs here), scan (host keys only)
  * connection  one way to one host, open; carries processes
  * process     one command, program or subsystem in progress on a connection
  * watch       what the engine lends to an attempt: it hears of phases, may hold the attempt back, may stop it
@@ -9,7 +9,7 @@
 import type { Began, Outcome, Phase, RemoteFate } from '../contracts/outcome.ts';
 import type { Reached, StreamName, Target } from '../contracts/task.ts';
 
-export type TransportName = 'native' | 'openssh' | 'local';
+export type TransportName = 'native' | 'openssh' | 'local' | 'scan';
 
 export type ConnectPhase = Extract<Phase, 'dns' | 'connect' | 'handshake' | 'auth'>;
 
@@ -17,9 +17,15 @@ export type ConnectPhase = Extract<Phase, 'dns' | 'connect' | 'handshake' | 'aut
 export interface Watch {
   /**
    * The attempt enters a phase. Where a promise comes back, a limit is full and the attempt must wait for it before it
-   * goes on. `address` (`ip:port`) is given with `connect`, for the limit per address.
+   * goes on. `address` (`ip:port`) is given with `connect`, for the limit per address; `ownMs` is the host's own deadline
+   * of the phase, where it has one.
    */
-  enter(phase: ConnectPhase, address?: string): Promise<void> | undefined;
+  enter(phase: ConnectPhase, address?: string, ownMs?: number): Promise<void> | undefined;
+  /**
+   * The attempt waits for something on this side (a person, a secret that is on trial elsewhere): its deadline stands still until
+   * what comes back is called.
+   */
+  hold?(): () => void;
   /** Set by the transport while it can be stopped; the engine calls it at most once, with the reason. */
   stop: ((reason: Error) => void) | undefined;
 }
@@ -72,8 +78,23 @@ export interface RemoteProcess {
   terminate(graceMs: number): Promise<RemoteFate>;
 }
 
+/** What a host showed to who only looks at its keys. Plain data. */
+export interface ShownKeys {
+  /** Under what its keys are known: HostKeyAlias, else name and port. */
+  readonly name: string;
+  readonly port: number;
+  /** `known`: by a line of known_hosts, or by what stands in for one · `certificate`: an authority that is known vouches for it. */
+  readonly trusted: 'no' | 'known' | 'certificate';
+  /** Plain keys that are not known, each proven by its signature; base64. None where it is trusted. */
+  readonly keys: readonly { readonly type: string; readonly blob: string }[];
+  /** Whether its SSHFP records have these keys; `secure`: validated by DNSSEC. */
+  readonly sshfp: 'match' | 'secure' | 'none';
+}
+
 export interface Connection {
   readonly reached: Reached;
+  /** Of the transport `scan`, which logs in nowhere and starts nothing. */
+  readonly shown?: ShownKeys;
   /** Starts a command: a line for the host's shell (native, openssh), or program and arguments without a shell (local). */
   exec(command: string | readonly string[], options: ExecOptions): RemoteProcess;
   /** Says goodbye and lets the peer close first; returns at once. */
@@ -85,6 +106,8 @@ export interface Connection {
 export interface ConnectOptions {
   /** A session will be wanted at once: it may be asked for together with the authentication. */
   readonly session: boolean;
+  /** The job's options, for a transport that is made for one kind of job. */
+  readonly job?: unknown;
 }
 
 export interface Transport {

@@ -144,7 +144,7 @@ const KEYS: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'no key at all',
     [],
-    /no way to log in: no --identity, no password, no key in an SSH agent, and no usable key in ~\/.ssh/,
+    /no way to log in to "127\.1\.0\.0": no --identity, no password, no key in an SSH agent, and no usable IdentityFile/,
   ],
 ];
 

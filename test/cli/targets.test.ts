@@ -167,7 +167,7 @@ describe.concurrent('nothing is done', () => {
     expect(stdout).toBe(
       [
         'would run on 8 hosts, 1,600 tasks: reboot {i}',
-        'as deploy on port 2222, where a host does not say otherwise; host keys: strict',
+        'the first, 127.1.0.0, as deploy@127.1.0.0:2222',
         'fanout 9, at most 1 m 30 s',
         '127.1.0.[0-7]',
         'nothing was connected',

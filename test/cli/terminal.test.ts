@@ -70,7 +70,7 @@ describe.runIf(present('script')).concurrent('^C', () => {
   });
 
   it.each([
-    ['a password', () => ['-w', '127.1.0.[0-1]', ...ASKING()], /Password: /, `${PASSWORD}\r`],
+    ['a password', () => ['-w', '127.1.0.[0-1]', ...ASKING()], /Password of root: /, `${PASSWORD}\r`],
     ['the number of hosts', () => [...WITH_KEY(0), '-w', '127.9.[0-1].[0-254]'], /\[y\/N\] /, 'y\r'],
   ])('is heard after a question for %s', async (_, words, question, answer) => {
     const terminal = new Terminal([...words(), '-f', '1', '-t', '2s', 'echo up; sleep 2']);
@@ -103,12 +103,12 @@ describe.runIf(present('script')).concurrent('^C', () => {
 describe.runIf(present('script'))('secrets', () => {
   it('-k asks for a password, once, and shows it nowhere', async () => {
     const terminal = new Terminal(['-w', '127.1.0.[0-3]', ...ASKING(), 'echo let in']);
-    await terminal.shows(/Password: /);
+    await terminal.shows(/Password of root: /);
     terminal.type(`wrong\x7f\x7f\x7f\x7f\x7f${PASSWORD}é\x7f\r`);
     const argv = readFileSync(`/proc/${terminal.child.pid}/cmdline`, 'utf8');
     const { code, stdout } = await terminal.ended;
     expect({ code, outcomes: totals(shown(stdout)) }).toEqual({ code: 0, outcomes: { ok: 4 } });
-    expect(stdout.match(/Password: /g)).toHaveLength(1);
+    expect(stdout.match(/Password of root: /g)).toHaveLength(1);
     expect(stdout.match(/let in/g)).toHaveLength(4);
     expect(argv).toContain('echo let in');
     for (const text of [stdout, argv]) expect(text).not.toContain('Pferd');
@@ -117,7 +117,7 @@ describe.runIf(present('script'))('secrets', () => {
 
   it('a wrong password is auth-failed, and is shown nowhere', async () => {
     const terminal = new Terminal(['-w', '127.1.0.0', ...ASKING(), '-v', 'true'], { stdout: join(fleet.dir, 'out') });
-    await terminal.shows(/Password: /);
+    await terminal.shows(/Password of root: /);
     terminal.type('guessed-it\r');
     const { code, stdout } = await terminal.ended;
     expect({ code, outcomes: totals(shown(stdout)) }).toEqual({ code: 4, outcomes: { 'auth-failed': 1 } });
@@ -127,10 +127,10 @@ describe.runIf(present('script'))('secrets', () => {
   it('^C at the question ends it, and nothing connects', async () => {
     const before = attempts.length;
     const terminal = new Terminal(['-w', '127.1.0.0', ...ASKING(), 'true']);
-    await terminal.shows(/Password: /);
+    await terminal.shows(/Password of root: /);
     terminal.type(`half${CONTROL_C}`);
     const { code, stdout } = await terminal.ended;
-    expect({ code, stdout: shown(stdout) }).toEqual({ code: 130, stdout: 'Password: \nmyriad: interrupted\n' });
+    expect({ code, stdout: shown(stdout) }).toEqual({ code: 130, stdout: 'Password of root: \nmyriad: interrupted\n' });
     expect(attempts).toHaveLength(before);
   });
 
@@ -158,7 +158,7 @@ describe.runIf(present('script'))('secrets', () => {
     if (!present('ssh-keygen')) return;
     const sealed = keygen(fleet.dir, 'sealed-too', '-t', 'ed25519', '-N', 'open sesame');
     const terminal = new Terminal(['-w', '127.1.0.0', ...ASKING(), '--identity', sealed, 'true']);
-    await terminal.shows(/Password: /);
+    await terminal.shows(/Password of root: /);
     terminal.type(`${PASSWORD}\ropen sesame\r`);
     expect((await terminal.ended).code).toBe(0);
   });

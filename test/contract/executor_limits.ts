@@ -36,6 +36,24 @@ export function limitsSuite(name: string, setUp: SetUp): void {
       expect(transport.processes.most).toBe(1);
     });
 
+    test('a login that waits for somebody on this side has the rest of its deadline afterwards, and no more', async () => {
+      const { clock, executor, transport } = setUp();
+      const hosts = ['ask-600000.0', 'ask-600000.1'];
+      const limits = { fanout: 2, deadlines: { authMs: 26_000 } };
+      const reader = new Reader(await executor.run(requestOf(planOf(hosts), { limits }), NO_HOOKS));
+      await clock.advance(700_000);
+      await reader.done;
+      expect([...reader.outcomes.values()].map(({ kind }) => kind)).toEqual(['ok', 'ok']);
+      const late = { fanout: 2, deadlines: { authMs: 24_000 } };
+      const second = new Reader(await executor.run(requestOf(planOf(hosts), { limits: late }), NO_HOOKS));
+      await clock.advance(600_000 + 23_000);
+      expect(second.finished).toBe(false);
+      await clock.advance(2_000);
+      await second.done;
+      expect(second.outcomes.get(0)).toMatchObject({ kind: 'timeout', phase: 'auth' });
+      expectNothingLeft(transport);
+    });
+
     test('connections bounds the sockets, silent hosts included', async () => {
       const { clock, executor, transport } = setUp();
       const names = Array.from({ length: 30 }, (_, i) => `silent-connect.${i}`);
@@ -169,6 +187,56 @@ export function limitsSuite(name: string, setUp: SetUp): void {
       expect(run.status(0).stopped).toBe('cancelled');
       expect(transport.terminated).toEqual(terminated);
       expect([...transport.attempts.keys()]).toEqual(['silent-command.0', 'silent-connect.1']);
+    });
+
+    test('stop(reason) lets what has begun go on, begins nothing, and leaves the rest not-run', async () => {
+      const { clock, executor, transport } = setUp();
+      const limits = { fanout: 2, deadlines: { runMs: 60_000 } };
+      const run = await executor.run(requestOf(planOf(hosts), { limits }), NO_HOOKS);
+      const reader = new Reader(run);
+      await clock.advance(100);
+      run.stop('a guard said so');
+      await clock.advance(10);
+      const notRun = { kind: 'not-run', began: 'no' };
+      expect([...reader.outcomes]).toEqual([
+        [1, notRun],
+        [2, notRun],
+        [3, notRun],
+        [4, notRun],
+      ]);
+      expect(run.status(1)).toMatchObject({ running: 1, stopped: 'guard', stopReason: 'a guard said so' });
+      // The run's own deadline still counts for what goes on, and so does the user.
+      run.cancel('terminate');
+      await reader.done;
+      expect(reader.outcomes.get(0)).toEqual({ kind: 'cancelled', began: 'yes', remote: 'killed' });
+      expect(run.status(0)).toMatchObject({ stopped: 'guard', stopReason: 'a guard said so' });
+      expect([...transport.attempts.keys()]).toEqual(['silent-command.0', 'silent-connect.1']);
+    });
+
+    test('stop(reason) opens no gate: a job that waits at it does not begin', async () => {
+      const { clock, executor, transport } = setUp();
+      const run = await executor.run(requestOf(planOf(['ok.0', 'ok.1']), { limits: { fanout: 1 } }), NO_HOOKS);
+      const reader = new Reader(run);
+      run.pause();
+      run.stop('a guard said so');
+      run.unpause();
+      await clock.advance(100);
+      await reader.done;
+      expect([...reader.outcomes.values()].map(({ kind }) => kind)).toEqual(['not-run', 'not-run']);
+      expect(transport.processes.most).toBe(0);
+    });
+
+    test('the deadline of the run ends what goes on after stop(reason)', async () => {
+      const { clock, executor } = setUp();
+      const limits = { fanout: 1, deadlines: { runMs: 5_000 } };
+      const run = await executor.run(requestOf(planOf(['silent-command.0', 'ok.1']), { limits }), NO_HOOKS);
+      const reader = new Reader(run);
+      await clock.advance(10);
+      run.stop('a guard said so');
+      await clock.advance(5_010);
+      await reader.done;
+      expect(reader.outcomes.get(0)).toMatchObject({ kind: 'timeout', phase: 'run' });
+      expect(run.status(0).stopped).toBe('guard');
     });
 
     test('cancel before anything started touches no host, for a million tasks in batches', async () => {

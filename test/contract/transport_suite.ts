@@ -403,7 +403,7 @@ function networkTests(stage: UseStage): void {
     const [type, blob = ''] = readFileSync(world.server!.knownHosts, 'utf8').trim().split(' ').slice(1);
     const digest = createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64').replace(/=+$/, '');
     expect(type).toBe('ssh-ed25519');
-    expect(reached).toEqual({
+    expect(reached).toMatchObject({
       address: '127.0.0.1',
       port: world.server!.port,
       fingerprint: `SHA256:${digest}`,

@@ -15,7 +15,7 @@ const identity = { run: 'r1', round: 0, index: 0, attempt: 1 };
 const host = { label: 'deploy@web1:2222', name: 'web1', user: 'deploy', port: 2222 };
 const span = { start: 0.5, end: 1.25 };
 const full = {
-  reached: { address: '::1', port: 22, fingerprint: '', software: '' },
+  reached: { transport: 'native' as const, address: '::1', port: 22, fingerprint: '', software: '' },
   phases: { dns: span, connect: span, handshake: span, auth: span, open: span, command: span },
   notes: ['output left open', 'stdout truncated', 'stderr truncated'] as const,
   host,

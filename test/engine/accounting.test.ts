@@ -4,7 +4,7 @@ import { OUTCOME_KINDS, type Outcome } from '../../src/contracts/outcome.ts';
 import { Bytes, type TaskResult } from '../../src/contracts/task.ts';
 import { Accounting } from '../../src/engine/accounting.ts';
 
-const FACTS = { durationMs: 5, stopped: 'no', limitedBy: '' } as const;
+const FACTS = { durationMs: 5, stopped: 'no', stopReason: '', limitedBy: '' } as const;
 
 function resultOf(index: number, outcome: Outcome, more: Partial<TaskResult> = {}): TaskResult {
   return {
@@ -94,7 +94,7 @@ describe('accounting', () => {
     accounting.add(resultOf(1, ok, { attempt: 2, stderr: stdout, notes: ['output left open'] }));
     accounting.add(resultOf(2, ok, { stdout }));
     accounting.endRound(0);
-    const summary = accounting.summary({ durationMs: 9, stopped: 'deadline', limitedBy: 'fanout' });
+    const summary = accounting.summary({ ...FACTS, durationMs: 9, stopped: 'deadline', limitedBy: 'fanout' });
     expect(summary).toMatchObject({ retries: 4, truncated: 1, leftOpen: 1, stdoutBytes: 20, stderrBytes: 10 });
     expect(summary).toMatchObject({ durationMs: 9, stopped: 'deadline', limitedBy: 'fanout', maxStatus: 0 });
   });

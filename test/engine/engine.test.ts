@@ -128,6 +128,21 @@ describe('engine', () => {
     expect(await summary).toMatchObject({ stopped: 'deadline', cutOff: 1, outcomes: { timeout: 1, 'not-run': 1 } });
   });
 
+  test('stopped by a guard: what has begun goes on, the rest is not run, and the summary says why', async () => {
+    const { clock, start } = setUp();
+    const run = await start(['slow-1000.0', 'silent-connect.1', 'ok.2'], { limits: { fanout: 2 } });
+    const { summary } = run;
+    await clock.advance(10);
+    run.stop('it does harm');
+    run.stop('another reason');
+    await clock.advance(1010);
+    expect(await summary).toMatchObject({
+      stopped: 'guard',
+      stopReason: 'it does harm',
+      outcomes: { ok: 1, 'not-run': 2, cancelled: 0 },
+    });
+  });
+
   test('pause and unpause reach the run', async () => {
     const { start, transport } = setUp();
     const run = await start(['ok.0']);
@@ -160,6 +175,7 @@ describe('engine', () => {
             results,
             pause: () => run.pause(),
             unpause: () => run.unpause(),
+            stop: () => {},
             cancel: () => {
               cancelled = true;
             },

@@ -8,6 +8,7 @@
  *   protocol · protocol-late · lost · error · late-MS (identification comes so late)
  *   drip-N (a piece each 500 ms) · reset-open (the first time, before it began) · liar (says so although it began)
  *   sly (silent, and says it was throttled when it is stopped) · deaf-MS (begins so late, terminate hangs)
+ *   ask-MS (its login waits so long for somebody on this side, then takes 20 s of the host's own)
  *   throw-connect · throw-exec · twice (settles more than once) · stubborn (cannot be ended) · deaf (terminate hangs)
  */
 
@@ -161,9 +162,18 @@ class Dial {
     await this.#enter('handshake', () => transport.handshakes.down());
     transport.handshakes.up();
     await this.#enter('auth', () => {});
+    if (this.#script === 'ask') await this.#ask();
     if (this.#script === 'auth') {
       throw new FakeError(() => ({ kind: 'auth-failed', began: 'no', tried: ['key'], allowed: ['password'] }));
     }
+  }
+
+  async #ask(): Promise<void> {
+    await this.#transport.sleep(5_000);
+    const goOn = this.#watch.hold!();
+    await this.#transport.sleep(Number(this.#argument));
+    goOn();
+    await this.#transport.sleep(20_000);
   }
 
   async #enter(phase: ConnectPhase, undo: () => void, address?: string): Promise<void> {
@@ -221,7 +231,13 @@ class FakeConnection implements Connection {
     this.#script = script;
     this.#argument = argument;
     this.#socket = socket;
-    this.reached = { address: target.name, port: 22, fingerprint: 'SHA256:fake', software: 'Fake_1' };
+    this.reached = {
+      transport: 'native',
+      address: target.name,
+      port: 22,
+      fingerprint: 'SHA256:fake',
+      software: 'Fake_1',
+    };
   }
 
   exec(command: string | readonly string[], options: ExecOptions): RemoteProcess {

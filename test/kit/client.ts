@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { DEFAULT_PREFERENCES, Offer, type Preferences } from '../../src/ssh/algorithms.ts';
 import { Arena } from '../../src/ssh/arena.ts';
 import { type ClientObserver, type ClientOptions, SshClient } from '../../src/ssh/client.ts';
-import type { AnswerPrompts } from '../../src/ssh/client_auth.ts';
-import { parsePrivateKey, type UserKey } from '../../src/ssh/private_key.ts';
+import type { AnswerPrompts, AuthKey } from '../../src/ssh/client_auth.ts';
+import type { Secret } from '../../src/ssh/client_auth_secret.ts';
+import { parsePrivateKey } from '../../src/ssh/private_key.ts';
 import type { SessionEnd } from '../../src/ssh/session.ts';
 import { ClientSocket, ClosingRoom } from '../../src/ssh/socket.ts';
 
@@ -20,13 +21,15 @@ export interface DialOptions {
   /** Private key files. */
   readonly identities?: readonly string[];
   /** Tried after those of `identities`. */
-  readonly keys?: readonly UserKey[];
-  readonly password?: string;
+  readonly keys?: readonly AuthKey[];
+  readonly password?: string | Secret;
   readonly answer?: AnswerPrompts;
+  readonly methods?: readonly string[];
   readonly preferences?: Partial<Preferences>;
   readonly rekeyBytes?: number;
   readonly observer?: Partial<ClientObserver>;
   readonly session?: boolean;
+  readonly onAgentChannel?: ClientOptions['onAgentChannel'];
 }
 
 function clientOptions(options: DialOptions): ClientOptions {
@@ -37,11 +40,18 @@ function clientOptions(options: DialOptions): ClientOptions {
   return {
     dial: (user) =>
       new ClientSocket({ address: options.address ?? '127.0.0.1', port: options.port }, arena, room, user),
-    credentials: { user: options.user, keys, password: options.password, answer: options.answer },
+    credentials: {
+      user: options.user,
+      keys,
+      password: options.password,
+      answer: options.answer,
+      methods: options.methods,
+    },
     offer: new Offer('client', { ...DEFAULT_PREFERENCES, ...options.preferences }),
     arena,
     session: options.session ?? true,
     setTimer,
+    ...(options.onAgentChannel ? { onAgentChannel: options.onAgentChannel } : {}),
     ...(options.rekeyBytes === undefined ? {} : { rekeyBytes: options.rekeyBytes }),
   };
 }

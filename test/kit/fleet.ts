@@ -34,7 +34,14 @@ export async function simulate(options: SimulatorOptions): Promise<SimulatedFlee
     dir,
     knownHosts,
     identity,
-    options: { hosts: [...simulator.labels()].join(','), port: simulator.port, user: 'root', identity, knownHosts },
+    options: {
+      hosts: [...simulator.labels()].join(','),
+      port: simulator.port,
+      user: 'root',
+      identity,
+      knownHosts,
+      config: 'none',
+    },
     async [Symbol.asyncDispose]() {
       await simulator.close();
       rmSync(dir, { recursive: true, force: true });

@@ -168,8 +168,8 @@ export async function startProxy(target: number, delayMs = 0): Promise<Proxy> {
   };
 }
 
-/** OpenSSH's sshd; `config` adds lines to its configuration, all else is as shipped. */
-export async function startSshd(config: readonly string[] = []): Promise<RealServer> {
+/** OpenSSH's sshd, or a copy of it; `config` adds lines to its configuration, all else is as shipped. */
+export async function startSshd(config: readonly string[] = [], program = '/usr/sbin/sshd'): Promise<RealServer> {
   const start = await prepare();
   const { dir, port, identity, hostKey } = start;
   const authorized = join(dir, 'authorized_keys');
@@ -193,7 +193,7 @@ export async function startSshd(config: readonly string[] = []): Promise<RealSer
     `SetEnv HOME=${dir}`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
-  return launch('/usr/sbin/sshd', ['-D', '-e', '-f', file], start);
+  return launch(program, ['-D', '-e', '-f', file], start);
 }
 
 /**

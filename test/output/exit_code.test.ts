@@ -96,6 +96,8 @@ describe('exitCode', () => {
 
   it('130 where the user stopped it, even if nothing was running', () => {
     expect(exitCode(summary([notRun], { stopped: 'cancelled' }))).toBe(130);
+    expect(exitCode(summary([notRun], { stopped: 'guard' }))).toBe(6);
+    expect(exitCode(summary([], { stopped: 'guard' }))).toBe(6);
   });
 
   it('a host that was accepted with another status counts for -S', () => {

@@ -187,6 +187,7 @@ export function summaryOf(parts: readonly (readonly [Outcome, number])[], change
     stderrBytes: 0,
     durationMs: 1000,
     stopped: 'no',
+    stopReason: '',
     limitedBy: '',
     ...changes,
   };

@@ -23,7 +23,13 @@ describe('eventLine', () => {
 
   it('task:end carries the whole result', () => {
     const changes = {
-      reached: { address: '10.0.0.1', port: 22, fingerprint: 'SHA256:x', software: 'OpenSSH_9.9' },
+      reached: {
+        transport: 'native' as const,
+        address: '10.0.0.1',
+        port: 22,
+        fingerprint: 'SHA256:x',
+        software: 'OpenSSH_9.9',
+      },
       phases: { connect: { start: 0.00012, end: 1.23456 } },
     };
     expect(

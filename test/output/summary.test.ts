@@ -54,6 +54,8 @@ describe('renderSummary', () => {
     }
     expect(renderSummary(summary, options)).not.toContain('NOT verified');
     expect(renderSummary(summaryOf([[OK, 3]], { stopped: 'cancelled' }), options)).toContain('\nstopped by the user\n');
+    const guarded = summaryOf([[OK, 3]], { stopped: 'guard', stopReason: 'no\x1b[2J more' });
+    expect(renderSummary(guarded, options)).toContain('\nstopped: no^[[2J more\n');
   });
 
   it('counts skipped and not-run as not done', () => {

@@ -149,7 +149,7 @@ describe.skipIf(!possible)('host certificates', () => {
       port: server.port,
       user: server.user,
       identities: [server.identity],
-      preferences: { hostKey: verifier.typesFor('127.0.0.1', server.port) },
+      preferences: { hostKey: verifier.typesFor({ name: '127.0.0.1', port: server.port }) },
       observer: {
         hostKey: (key) => {
           shown++;

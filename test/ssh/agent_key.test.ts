@@ -5,12 +5,12 @@ import {
   identityOf,
   isUserCertificate,
   needsTouch,
-  plainForm,
   signatureAlgorithmsOf,
 } from '../../src/ssh/agent_identity.ts';
 import { agentKey } from '../../src/ssh/agent_key.ts';
 import type { AgentSigner } from '../../src/ssh/agent_requests.ts';
 import { FrameReader } from '../../src/ssh/agent_wire.ts';
+import { plainName } from '../../src/ssh/certificate.ts';
 import { failure } from './agent_fake.ts';
 import { str, u32 } from './bytes.ts';
 
@@ -38,8 +38,8 @@ const certificateOf = (type: string, count: number, role = 1) =>
 describe('key types', () => {
   it.each(TYPES)('%s: its certificate, its algorithms', (plain, certificate, count, algorithms) => {
     expect(certificateName(plain)).toBe(certificate);
-    expect(plainForm(certificate)).toBe(plain);
-    expect(plainForm(plain)).toBe(plain);
+    expect(plainName(certificate)).toBe(plain);
+    expect(plainName(plain)).toBe(plain);
     expect(signatureAlgorithmsOf(plain)).toEqual(algorithms);
     expect(signatureAlgorithmsOf(certificate)).toEqual(
       algorithms.map((name) => `${name.replace('@openssh.com', '')}-cert-v01@openssh.com`),

@@ -62,6 +62,7 @@ describe('what is read', () => {
       principals: ['a', 'b'],
       validAfter: 5n,
       validBefore: 9n,
+      signatureAlgorithm: 'ssh-ed25519',
     });
     expect(key.asymmetricKeyType).toBe('ed25519');
     expect(authority).toMatchObject({ keyType: 'ssh-ed25519', fingerprint: fingerprintOf(AUTHORITY.blob) });
@@ -90,6 +91,10 @@ describe('what is read', () => {
     expect(HOST_KEY_ALGORITHMS.filter(isCertificateType)).toEqual(CERTIFICATE_ALGORITHMS);
     expect(HOST_KEY_ALGORITHMS.slice(0, 6).some(isCertificateType)).toBe(false);
     expect(plainName('ssh-ed25519')).toBe('ssh-ed25519');
+    // Types of security keys have the domain in their plain form, too.
+    expect(plainName('sk-ssh-ed25519-cert-v01@openssh.com')).toBe('sk-ssh-ed25519@openssh.com');
+    expect(plainName('sk-ecdsa-sha2-nistp256-cert-v01@openssh.com')).toBe('sk-ecdsa-sha2-nistp256@openssh.com');
+    expect(plainName('sk-ssh-ed25519@openssh.com')).toBe('sk-ssh-ed25519@openssh.com');
   });
 });
 
@@ -252,6 +257,7 @@ describe.skipIf(!haveSshKeygen())('certificates by ssh-keygen', () => {
       validBefore: BigInt(Date.UTC(2027, 0) / 1000),
       criticalOptions: ['x@y'],
       extensions: ['z@y'],
+      signatureAlgorithm: caType === 'ssh-rsa' ? expect.stringMatching(/^rsa-sha2-(256|512)$/) : caType,
     });
     expect(plainBlob).toEqual(blobOf(`${hostKey(key)}.pub`));
     expect(signer.blob).toEqual(blobOf(`${authority(ca)}.pub`));

@@ -6,6 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { FleetKeys } from '../../src/simulator/keys.ts';
 import { DEFAULT_PREFERENCES, Offer, type Preferences } from '../../src/ssh/algorithms.ts';
 import { Arena } from '../../src/ssh/arena.ts';
+import type { ByteStream } from '../../src/ssh/byte_stream.ts';
 import { ClientAuth, type Credentials } from '../../src/ssh/client_auth.ts';
 import type { SshError } from '../../src/ssh/errors.ts';
 import { MSG } from '../../src/ssh/messages.ts';
@@ -13,7 +14,7 @@ import { Mux } from '../../src/ssh/mux.ts';
 import { parsePrivateKey } from '../../src/ssh/private_key.ts';
 import { type ServerHandler, SshServerConnection } from '../../src/ssh/server.ts';
 import { Session, type SessionEnd } from '../../src/ssh/session.ts';
-import { type ByteStream, TransportLayer } from '../../src/ssh/transport.ts';
+import { TransportLayer } from '../../src/ssh/transport.ts';
 
 /** One end of a link: what the code under test gets as its stream. */
 export interface End {
@@ -52,7 +53,10 @@ export class Link {
       write: (bytes) => {
         if (this.#ended[way] === 'no') this.#queues[way].push(...this.#tamper(way, bytes));
       },
+      // A link takes everything at once.
+      waiting: 0,
       end: () => this.hangUp(way),
+      destroy: () => this.hangUp(way),
     };
   }
 

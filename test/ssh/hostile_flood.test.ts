@@ -165,7 +165,8 @@ describe('a server that hangs up', () => {
         cutting.whole = Math.max(cutting.whole, sent);
         if (sent >= cutAt) stop();
       };
-      const half = new ServerHalf({ write, end: () => socket.end() }, (_line, session) => ({
+      const stream = { write, waiting: 0, end: () => socket.end(), destroy: () => socket.destroy() };
+      const half = new ServerHalf(stream, (_line, session) => ({
         run() {
           session.write(Buffer.from('some output\n'));
           session.exit(0);

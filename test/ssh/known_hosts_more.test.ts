@@ -306,10 +306,10 @@ describe('certificates', () => {
   it('are asked for first where an authority is known', () => {
     const known = parse(trusted + line(NAME, blob(1)) + line('db1', blob(2)));
     const verifier = createHostKeyVerifier({ policy: 'strict', known, file: undefined });
-    expect(verifier.typesFor(NAME, 22)).toEqual([...CERTIFICATE_ALGORITHMS, TYPE]);
-    expect(verifier.typesFor('new.example.org', 2222)).toEqual(CERTIFICATE_ALGORITHMS);
-    expect(verifier.typesFor('db1', 22)).toEqual([TYPE]);
-    expect(verifier.typesFor('db2', 22)).toEqual([]);
+    expect(verifier.typesFor({ name: NAME, port: 22 })).toEqual([...CERTIFICATE_ALGORITHMS, TYPE]);
+    expect(verifier.typesFor({ name: 'new.example.org', port: 2222 })).toEqual(CERTIFICATE_ALGORITHMS);
+    expect(verifier.typesFor({ name: 'db1', port: 22 })).toEqual([TYPE]);
+    expect(verifier.typesFor({ name: 'db2', port: 22 })).toEqual([]);
   });
 });
 
@@ -331,10 +331,10 @@ describe('KnownHostsCommand', () => {
   it('adds lines, and runs once for a host', async () => {
     const { runs, command } = program((args) => line(args[1]!, blob(1)), perHost);
     const verifier = createHostKeyVerifier({ policy: 'strict', known: parse(''), file: '/f', command });
-    expect(verifier.typesFor('a', 22)).toEqual([]);
-    await verifier.prepare('a', 22);
-    expect(verifier.prepare('a', 22)).toBeUndefined();
-    expect(verifier.typesFor('a', 22)).toEqual([TYPE]);
+    expect(verifier.typesFor({ name: 'a', port: 22 })).toEqual([]);
+    await verifier.prepare({ name: 'a', port: 22 });
+    expect(verifier.prepare({ name: 'a', port: 22 })).toBeUndefined();
+    expect(verifier.typesFor({ name: 'a', port: 22 })).toEqual([TYPE]);
     expect(verifier.verify(host('a'), TYPE, blob(1))).toBeUndefined();
     await Promise.all([1, 2, 3].map(() => verifier.verify(host('b'), TYPE, blob(1))));
     const error = await refusal(() => verifier.verify(host('b'), TYPE, blob(2)));
@@ -361,8 +361,8 @@ describe('KnownHostsCommand', () => {
     const verifier = createHostKeyVerifier({ policy: 'strict', known, file: '/f', command, now: () => NOW });
     expect((await refusal(() => verifier.verify(host('a'), TYPE, blob(1)))).detail.hostKey?.cause).toBe('revoked');
     await verifier.verify(host(NAME), ED25519_CERT, certificateBlob(key, authority));
-    await verifier.prepare(NAME, 22);
-    expect(verifier.typesFor(NAME, 22)).toEqual(CERTIFICATE_ALGORITHMS);
+    await verifier.prepare({ name: NAME, port: 22 });
+    expect(verifier.typesFor({ name: NAME, port: 22 })).toEqual(CERTIFICATE_ALGORITHMS);
   });
 
   it.each([
@@ -377,7 +377,9 @@ describe('KnownHostsCommand', () => {
     const options = { policy: 'accept-new', known: parse(line('a', blob(1))), file: undefined, command } as const;
     const error = await refusal(() => createHostKeyVerifier(options).verify(host('a'), TYPE, blob(1)));
     expect(error).toMatchObject({ reason: 'local', message: expect.stringContaining(message) });
-    await expect(createHostKeyVerifier(options).prepare('a', 22)).rejects.toMatchObject({ reason: 'local' });
+    await expect(createHostKeyVerifier(options).prepare({ name: 'a', port: 22 })).rejects.toMatchObject({
+      reason: 'local',
+    });
   });
 
   it('counts as if its lines stood in the files', () => {

@@ -105,8 +105,8 @@ describe('strict', () => {
   });
 
   it('asks for the known types first', () => {
-    expect(verifier('strict', '/f', text).typesFor('web1', 22)).toEqual([TYPE]);
-    expect(verifier('strict', '/f', text).typesFor('web2', 22)).toEqual([]);
+    expect(verifier('strict', '/f', text).typesFor({ name: 'web1', port: 22 })).toEqual([TYPE]);
+    expect(verifier('strict', '/f', text).typesFor({ name: 'web2', port: 22 })).toEqual([]);
   });
 });
 
@@ -114,7 +114,7 @@ describe('off', () => {
   it('takes any key', async () => {
     const open = verifier('off', newFile(), knownHostsLine('web1', 22, blob(1)));
     expect(open.verify(host('web1'), TYPE, blob(2))).toBeUndefined();
-    expect(open.typesFor('web1', 22)).toEqual([]);
+    expect(open.typesFor({ name: 'web1', port: 22 })).toEqual([]);
     expect(open.accepted).toBe(0);
     await open.close();
   });

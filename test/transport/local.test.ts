@@ -316,7 +316,7 @@ describe('job local on the local transport', () => {
       ['b\n', { kind: 'failed', began: 'yes', status: 1 }],
       ['c\n', { kind: 'failed', began: 'yes', status: 2 }],
     ]);
-    expect(results[0]!.reached).toEqual({ address: 'a', port: 0, fingerprint: '', software: '' });
+    expect(results[0]!.reached).toEqual({ transport: 'local', address: 'a', port: 0, fingerprint: '', software: '' });
   });
 
   test('a program that is not there is an error that did not begin', async () => {

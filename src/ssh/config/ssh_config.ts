@@ -132,6 +132,11 @@ export class SshConfig {
     return this.#program.warnings;
   }
 
+  /** Reads options of the command line before the first host needs them. Throws SshConfigError with all that cannot be used. */
+  check(overrides: Overrides): void {
+    this.#given(overrides);
+  }
+
   /**
    * The configuration of one host, without asking a resolver: where CanonicalizeHostname would ask one, the name stays, and
    * `canonicalization` is `pending`. Throws SshConfigError for what cannot be used for this host.

@@ -23,7 +23,7 @@ class LocalConnection implements Connection {
   readonly #mine = new Set<LocalProcess>();
 
   constructor(name: string, clock: Clock, spawnProgram: Spawn, all: Set<LocalProcess>) {
-    this.reached = { address: name, port: 0, fingerprint: '', software: '' };
+    this.reached = { transport: 'local', address: name, port: 0, fingerprint: '', software: '' };
     this.#clock = clock;
     this.#spawn = spawnProgram;
     this.#all = all;

@@ -81,6 +81,13 @@ export function canBeHost(address: string): boolean {
   return !(first >= 0xfe80 && first <= 0xfebf) || address.includes('%');
 }
 
+/** Whether a canonical IPv6 address of this machine lets it reach others: not itself, and not on a link that is not named. */
+export function leadsOut(address: string): boolean {
+  if (address === '::1') return false;
+  const first = Number.parseInt(address, 16);
+  return !(first >= 0xfe80 && first <= 0xfebf);
+}
+
 /** 6to4 and Teredo: tunnels that RFC 6724 puts behind IPv4. */
 function isTunnel(address: string): boolean {
   return address.startsWith('2002:') || address.startsWith('2001::') || address.startsWith('2001:0:');

@@ -62,7 +62,8 @@ function fromSsh(error: SshError, began: Began): Outcome {
       return began === 'no' ? unreachable('reset', message) : { kind: 'lost', began, cause: 'reset', message };
     case 'local':
     case 'stopped':
-      return { kind: 'error', began, code: 'internal', message };
+      // A password command that failed, say: the user's to mend, not ours.
+      return { kind: 'error', began, code: error.cause instanceof MyriadError ? error.cause.code : 'internal', message };
   }
 }
 

@@ -9,7 +9,8 @@
  *
  * A lost packet must not cost seconds, and a slow server must not be asked twice without need:
  * - The first retry comes when an answer is overdue by what was measured (100 ms at least, 400 before the first answer),
- *   later ones after twice the time each, never more than the configured timeout.
+ *   later ones after twice the time each, never more than the configured timeout. What others' answers have shown within
+ *   the first 50 ms counts: of the first names of a run, too, a lost one costs 100 ms.
  * - Where one of the two types is answered, the other is asked again after 50 ms: the server has looked at the name, so its
  *   silence is a lost packet. At 1 % loss this is nearly every loss.
  * - Where one type has addresses, or the name does not exist, and the other was asked for three times in vain, that is
@@ -194,7 +195,7 @@ export class DnsClient implements TimerOwner, NameServerUser {
     const first = this.#open(lookup, want6 ? AAAA : A, server, now);
     lookup.queries = want6 && lookup.family !== 6 ? [first, this.#open(lookup, A, server, now)] : [first];
     lookup.waitMs = server.retryMs;
-    if (lookup.queries.length > 1 && lookup.waitMs > SIBLING_MS) lookup.awaits = 'first';
+    if (lookup.waitMs > SIBLING_MS) lookup.awaits = 'first';
     this.#arm(lookup, lookup.awaits === 'first' ? SIBLING_MS : lookup.waitMs, now);
   }
 
@@ -249,7 +250,7 @@ export class DnsClient implements TimerOwner, NameServerUser {
     }
     query.sends += 1;
     server.sent(now);
-    query.lane.send(query.packet);
+    query.lane.send(query.packet, query.sends > 1);
   }
 
   /** The time of a lookup has come: it is over, or what is missing is asked for again. */
@@ -263,6 +264,7 @@ export class DnsClient implements TimerOwner, NameServerUser {
     if (lookup.awaits === 'retry') this.#retry(lookup, now);
     else if (lookup.awaits === 'first' && !hasAnswer(lookup)) {
       lookup.awaits = 'retry';
+      lookup.waitMs = Math.min(lookup.waitMs, lookup.queries[0]!.server.retryMs);
       this.#arm(lookup, lookup.waitMs - SIBLING_MS, now);
     } else {
       lookup.awaits = 'retry';

@@ -2,7 +2,7 @@
  * The ways queries go to one name server: UDP sockets and a TCP connection.
  *
  * lane   one socket that is connected to one server: the kernel drops what comes from anywhere else, and its port is
- *        random. An answer counts only on a lane that its query left by.
+ *        random, and used for a bounded number of queries. An answer counts only on a lane that its query left by.
  *        opening —connected→ open —error or end→ over. A lane that is over is never used again: the next has a new port.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
@@ -20,8 +20,8 @@ export interface LaneUser {
 export interface Lane {
   /** Queries that left by it and are open: its user's count. */
   load: number;
-  /** `packet` must stay as it is until it is answered. */
-  send(packet: Buffer): void;
+  /** `packet` must stay as it is until it is answered. `again`: it is a copy of one that was not. */
+  send(packet: Buffer, again: boolean): void;
   close(): void;
 }
 
@@ -30,11 +30,15 @@ const MIN_MESSAGE = 12;
 
 export class UdpLane implements Lane {
   load = 0;
+  /** Queries that ever left by it: its user's count. */
+  queries = 0;
   readonly #socket: UdpSocket;
   readonly #user: LaneUser;
   /** What was sent while it opens; undefined from then on. */
   #early: Buffer[] | undefined = [];
   #over = false;
+  /** It answered after the last careful send. */
+  #heard = false;
   /** That nobody is there is told to whoever calls next: the reading side, or the next to send. */
   readonly #sent = (error: NodeJS.ErrnoException | null): void => {
     // Full for a moment is a lost packet.
@@ -51,9 +55,12 @@ export class UdpLane implements Lane {
     this.#socket.connect(server.port, server.address, (error?: Error) => this.#opened(error));
   }
 
-  send(packet: Buffer): void {
+  /** As long as answers come, nobody asks what became of a datagram: to be told costs a tick each. */
+  send(packet: Buffer, again: boolean): void {
     if (this.#over) return;
+    if (again) this.#heard = false;
     if (this.#early !== undefined) this.#early.push(packet);
+    else if (this.#heard) this.#socket.send(packet);
     else this.#socket.send(packet, this.#sent);
   }
 
@@ -70,10 +77,11 @@ export class UdpLane implements Lane {
     }
     const early = this.#early ?? [];
     this.#early = undefined;
-    for (const packet of early) this.send(packet);
+    for (const packet of early) this.send(packet, false);
   }
 
   #received(message: Buffer): void {
+    this.#heard = true;
     if (message.length >= MIN_MESSAGE) this.#user.received(this, message);
   }
 
@@ -91,6 +99,7 @@ export class TcpLane implements Lane {
   readonly #user: LaneUser;
   /** What came of a message that is not complete: at most 64 KiB and a chunk. */
   #rest: Buffer = Buffer.alloc(0);
+  #corked = false;
   #over = false;
 
   constructor(server: ServerAddress, user: LaneUser) {
@@ -102,8 +111,17 @@ export class TcpLane implements Lane {
     this.#socket.on('close', () => this.#end(new Error('the connection was closed')));
   }
 
+  /** What is asked for in one turn of the loop leaves in one piece. */
   send(packet: Buffer): void {
     if (this.#over) return;
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
     const framed = Buffer.allocUnsafe(2 + packet.length);
     framed.writeUInt16BE(packet.length, 0);
     packet.copy(framed, 2);

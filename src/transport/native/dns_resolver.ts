@@ -3,14 +3,17 @@
  * the run. `dns.lookup` is not used (four threads: 40 names against a silent server take it 20 s); nor is Node's c-ares,
  * which cannot be told how to ask again: 1,000 names at 1 % loss take it 450 ms longer, `DnsClient` 70.
  *
- * CPU a name, A and AAAA, on two busy cores with Node 26: here 27 to 30 µs once compiled, 42 to 46 over 10,000 names and 75
- * to 100 over the first 1,000 (half of it V8's compiler threads); c-ares 35 to 45 and 50; the two datagrams there and back
- * through node:dgram with nothing around them 18 to 22 and 34.
+ * CPU a name, A and AAAA, on two busy cores with Node 26 (`bench/dns.ts`, 1 % lost): 31 µs once compiled, 23 of them on the
+ * main thread, and 84 and 44 over the first 1,000 names, half of it V8's compiler threads; A alone 20 and 69. Nearly all of
+ * what stays is the kernel's: two datagrams there and back, for which node:dgram has no call that takes several. Pipelined
+ * over TCP (`options use-vc`) it is 15, but servers are known that answer a connection's questions one after the other, and
+ * networks that have no port 53 but UDP's.
  */
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { domainToASCII } from 'node:url';
 import type { TimerSource } from '../../util/timer_wheel.ts';
-import { type Family, familyOf, inOrder } from './addresses.ts';
+import { type Family, familyOf, inOrder, leadsOut } from './addresses.ts';
 import { type Asker, DnsClient, type LookupFault, type LookupResult } from './dns_client.ts';
 import { nameFault } from './dns_message.ts';
 import { type HostAddresses, parseHosts } from './hosts_file.ts';
@@ -30,6 +33,8 @@ export interface DnsResolverOptions {
   readonly resolvConf?: string;
   /** @default '/etc/hosts' */
   readonly hostsFile?: string;
+  /** Whether this machine can reach others over IPv6. @default it has an address other than `::1` and link-local ones */
+  readonly ipv6?: () => boolean;
 }
 
 /** A promise that is open. */
@@ -56,6 +61,7 @@ export class DnsResolver implements NameResolver {
   #hosts: ReadonlyMap<string, HostAddresses> | undefined;
   #conf: ResolvConf | undefined;
   #client: DnsClient | undefined;
+  #ipv6: boolean | undefined;
   #closed = false;
   /** What was answered, is being asked for, or does not exist. What is being asked for is bounded by the client. */
   readonly #known = new Remembered<readonly string[] | Promise<readonly string[]> | Refused>(REMEMBERED);
@@ -106,6 +112,12 @@ export class DnsResolver implements NameResolver {
     this.#client.ask(name, family, asker);
   }
 
+  /** For `Search`: whether an IPv6 address would be of any use. */
+  get ipv6(): boolean {
+    this.#ipv6 ??= (this.#options.ipv6 ?? hasIpv6)();
+    return this.#ipv6;
+  }
+
   /** For `Search`: the end of it. */
   found(id: string, addresses: readonly string[], waiting: Waiting): void {
     this.#known.set(id, addresses);
@@ -139,6 +151,9 @@ export class DnsResolver implements NameResolver {
 /**
  * One name on its way through the search list. It goes on only where the servers say for certain that there is nothing
  * under a full name: after a failure, going on could end at another host with the same short name.
+ *
+ * A machine without IPv6 asks for A alone, which is half of the work. For AAAA it asks where there is no A: what a name is
+ * said to be does not depend on who asks.
  */
 class Search implements Asker {
   readonly #resolver: DnsResolver;
@@ -150,6 +165,9 @@ class Search implements Asker {
   #next = 0;
   /** One of the full names exists, though without an address. */
   #exists: string | undefined;
+  /** What is asked for first, and what is being asked for. */
+  readonly #first: Family;
+  #asking: Family;
 
   constructor(
     resolver: DnsResolver,
@@ -166,10 +184,13 @@ class Search implements Asker {
     // A domain of the search list may make it too long.
     this.#candidates = candidates.length === 1 ? candidates : candidates.filter((it) => nameFault(it) === undefined);
     this.#waiting = waiting;
+    this.#first = family === 'any' && !resolver.ipv6 ? 4 : family;
+    this.#asking = this.#first;
   }
 
   next(): void {
-    this.#resolver.ask(this.#candidates[this.#next++]!, this.#family, this);
+    this.#asking = this.#first;
+    this.#resolver.ask(this.#candidates[this.#next++]!, this.#asking, this);
   }
 
   told(result: LookupResult): void {
@@ -185,7 +206,10 @@ class Search implements Asker {
       return;
     }
     if (fault === 'no-address') this.#exists ??= FAMILY_WORDS[this.#family];
-    if (this.#next < this.#candidates.length) this.next();
+    if (this.#family === 'any' && this.#asking === 4) {
+      this.#asking = 6;
+      this.#resolver.ask(this.#candidates[this.#next - 1]!, 6, this);
+    } else if (this.#next < this.#candidates.length) this.next();
     else if (this.#exists !== undefined) this.#miss('no-address', this.#exists);
     else this.#miss('no-name', `${why}${this.#asked()}`);
   }
@@ -268,6 +292,17 @@ function whyNoName(bare: string): string | undefined {
   if (/^\d+(\.\d+){3}$/.test(bare)) return 'neither an address nor a name';
   const fault = nameFault(bare);
   return fault === undefined ? undefined : `not a name: ${fault}`;
+}
+
+/** Link-local addresses do not count: with nothing else, there is no way to an address that a name stands for. */
+function hasIpv6(): boolean {
+  try {
+    const all = Object.values(networkInterfaces()).flat();
+    return all.some((own) => own?.family === 'IPv6' && leadsOut(own.address));
+  } catch {
+    // A machine that does not say what it has is asked to do all.
+    return true;
+  }
 }
 
 function textOf(file: string): string {

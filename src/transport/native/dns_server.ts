@@ -15,6 +15,8 @@ const AVOID_MS = 30_000;
 /** Queries on one UDP socket before another is opened: more answers at once could overrun its buffer. */
 const PER_LANE = 64;
 const MAX_LANES = 4;
+/** Queries by which a UDP socket is used up: a port that stays the same can be found out (RFC 5452 §9.2). */
+const PER_PORT = 1024;
 
 export interface NameServerUser {
   /** A message came, of 12 bytes at least. */
@@ -28,7 +30,9 @@ export class NameServer implements LaneUser {
   readonly #user: NameServerUser;
   readonly #clock: Pick<TimerSource, 'now'>;
   readonly #timeoutMs: number;
-  #lanes: Lane[] = [];
+  #lanes: UdpLane[] = [];
+  /** Used up, and kept for what may still be answered by them until the next one is. */
+  #used: UdpLane[] = [];
   #tcp: Lane | undefined;
   /** Smoothed time to an answer and its deviation (RFC 6298); no answer yet: NaN. */
   #answerMs = Number.NaN;
@@ -62,15 +66,24 @@ export class NameServer implements LaneUser {
     }
     let best = this.#lanes[0];
     for (const lane of this.#lanes) if (lane.load < best!.load) best = lane;
-    if (best !== undefined && (best.load < PER_LANE || this.#lanes.length >= MAX_LANES)) return best;
-    const lane = new UdpLane(this.address, this);
-    this.#lanes.push(lane);
-    return lane;
+    if (best === undefined || (best.load >= PER_LANE && this.#lanes.length < MAX_LANES)) {
+      best = new UdpLane(this.address, this);
+      this.#lanes.push(best);
+    }
+    best.queries += 1;
+    if (best.queries === PER_PORT) this.#useUp(best);
+    return best;
+  }
+
+  #useUp(lane: UdpLane): void {
+    this.#lanes = without(this.#lanes, lane);
+    for (const old of this.#used) if (old.load === 0) old.close();
+    this.#used = [...this.#used.filter((old) => old.load > 0), lane];
   }
 
   /** Whether `lane` is one of its own, open, of this kind. */
   leads(lane: Lane, overTcp: boolean): boolean {
-    return overTcp ? lane === this.#tcp : this.#lanes.includes(lane);
+    return overTcp ? lane === this.#tcp : this.#lanes.some((own) => own === lane);
   }
 
   /** Something was sent to it. */
@@ -106,7 +119,8 @@ export class NameServer implements LaneUser {
   failed(lane: Lane, error: NodeJS.ErrnoException): void {
     if (lane === this.#tcp) this.#tcp = undefined;
     else {
-      this.#lanes = this.#lanes.filter((other) => other !== lane);
+      this.#lanes = without(this.#lanes, lane);
+      this.#used = without(this.#used, lane);
       this.#avoidUntil = this.#clock.now() + AVOID_MS;
     }
     this.#user.lost(this, lane, error);
@@ -114,7 +128,7 @@ export class NameServer implements LaneUser {
 
   close(): void {
     this.#tcp?.close();
-    for (const lane of this.#lanes) lane.close();
+    for (const lane of [...this.#lanes, ...this.#used]) lane.close();
   }
 
   toString(): string {
@@ -122,4 +136,8 @@ export class NameServer implements LaneUser {
     if (port === 53) return address;
     return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   }
+}
+
+function without(lanes: readonly UdpLane[], lane: Lane): UdpLane[] {
+  return lanes.filter((other) => other !== lane);
 }

@@ -22,7 +22,14 @@ export class NativeConnection implements Connection {
   constructor(client: SshClient, setTimer: SetTimer, address: string, port: number) {
     this.#client = client;
     this.#setTimer = setTimer;
-    this.reached = { address, port, fingerprint: client.hostKey?.fingerprint ?? '', software: client.software };
+    const transport = 'native';
+    this.reached = {
+      transport,
+      address,
+      port,
+      fingerprint: client.hostKey?.fingerprint ?? '',
+      software: client.software,
+    };
   }
 
   exec(command: string | readonly string[], options: ExecOptions): RemoteProcess {

@@ -37,6 +37,10 @@ class Entrant implements Dialling<Entrant>, SocketUser {
     this.owner?.received(chunk);
   }
 
+  drained(): void {
+    this.owner?.drained();
+  }
+
   ended(error: NodeJS.ErrnoException | SshError | undefined): void {
     if (this.owner) this.owner.ended(error);
     else this.#settled.reject(error ?? new Error('the connection ended before it was there'));
@@ -62,6 +66,10 @@ export class RacedSocket implements ClientStream {
   /** The address that answered. */
   get address(): string | undefined {
     return this.#won?.address;
+  }
+
+  get waiting(): number {
+    return this.#won?.socket.waiting ?? 0;
   }
 
   write(bytes: Buffer): void {

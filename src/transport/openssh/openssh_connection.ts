@@ -38,6 +38,7 @@ export class OpensshConnection implements Connection, ProcessOwner {
     this.clock = setting.clock;
     this.#setting = setting;
     this.reached = {
+      transport: 'openssh',
       address: heard.address === '' ? target.host : heard.address,
       port: heard.port,
       fingerprint: heard.fingerprint,

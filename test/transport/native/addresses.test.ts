@@ -8,6 +8,7 @@ import {
   inOrder,
   ipv4Text,
   ipv6Text,
+  leadsOut,
 } from '../../../src/transport/native/addresses.ts';
 
 const bytes16 = fc.oneof(
@@ -92,6 +93,17 @@ describe('canBeHost', () => {
     ['fe80::1%eth0', true],
     ['ff02::1', false],
   ])('%s: %s', (address, expected) => expect(canBeHost(address)).toBe(expected));
+});
+
+describe('leadsOut', () => {
+  test.each([
+    ['::1', false],
+    ['fe80::1', false],
+    ['febf::1', false],
+    ['fd00::2', true],
+    ['2001:db8::1', true],
+    ['2002:c000:201::1', true],
+  ])('%s: %s', (address, expected) => expect(leadsOut(address)).toBe(expected));
 });
 
 describe('inOrder', () => {

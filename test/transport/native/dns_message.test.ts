@@ -6,7 +6,7 @@ import { type AnswerRecord, answerTo, type Question } from './scripted_name_serv
 
 function ask(name: string, type: 'A' | 'AAAA' = 'A'): Question {
   const message = encodeQuery(name, type === 'A' ? A : AAAA);
-  return { name, type, over: 'udp', message, end: message.length };
+  return { name, type, over: 'udp', from: 0, message, end: message.length };
 }
 
 function decode(question: Question, message: Buffer) {

@@ -11,6 +11,8 @@ export interface Question {
   readonly type: TypeName;
   readonly over: 'udp' | 'tcp';
   readonly message: Buffer;
+  /** The port that it came from. */
+  readonly from: number;
   /** Where the question ends. */
   readonly end: number;
 }
@@ -47,7 +49,7 @@ export class ScriptedNameServer {
     this.#tcp = tcp;
     this.address = { address: '127.0.0.1', port: udp.address().port };
     udp.on('message', (message, from) => {
-      for (const answer of this.#answersTo(message, 'udp')) udp.send(answer, from.port, from.address);
+      for (const answer of this.#answersTo(message, 'udp', from.port)) udp.send(answer, from.port, from.address);
     });
     tcp.on('connection', (socket) => this.#serve(socket));
   }
@@ -95,7 +97,8 @@ export class ScriptedNameServer {
       bytes = Buffer.concat([bytes, chunk]);
       while (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) {
         const end = 2 + bytes.readUInt16BE(0);
-        for (const answer of this.#answersTo(bytes.subarray(2, end), 'tcp')) this.#write(socket, answer);
+        for (const answer of this.#answersTo(bytes.subarray(2, end), 'tcp', socket.remotePort!))
+          this.#write(socket, answer);
         bytes = bytes.subarray(end);
       }
     });
@@ -106,8 +109,8 @@ export class ScriptedNameServer {
     for (let at = 0; at < framed.length; at += this.pieces) socket.write(framed.subarray(at, at + this.pieces));
   }
 
-  #answersTo(message: Buffer, over: 'udp' | 'tcp'): readonly Buffer[] {
-    const question = questionOf(Buffer.from(message), over);
+  #answersTo(message: Buffer, over: 'udp' | 'tcp', from: number): readonly Buffer[] {
+    const question = questionOf(Buffer.from(message), over, from);
     this.questions.push(question);
     const reply = this.#script(question);
     const due = this.#waiting.filter(({ count }) => this.questions.length >= count);
@@ -122,14 +125,14 @@ function isList(reply: Exclude<Reply, 'drop'>): reply is readonly Buffer[] {
   return Array.isArray(reply);
 }
 
-function questionOf(message: Buffer, over: 'udp' | 'tcp'): Question {
+function questionOf(message: Buffer, over: 'udp' | 'tcp', from: number): Question {
   const labels: string[] = [];
   let at = 12;
   for (; message[at] !== 0; at += 1 + message[at]!)
     labels.push(message.toString('latin1', at + 1, at + 1 + message[at]!));
   const number = message.readUInt16BE(at + 1);
   const type = (Object.keys(TYPES) as TypeName[]).find((name) => TYPES[name] === number)!;
-  return { name: labels.join('.'), type, over, message, end: at + 5 };
+  return { name: labels.join('.'), type, over, message, from, end: at + 5 };
 }
 
 /** The answer to `question`, with its id. */

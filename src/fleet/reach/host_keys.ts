@@ -1,0 +1,123 @@
+/** What host keys are verified against: known_hosts files, read once each, and one verifier for all hosts that agree on them. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { MyriadError } from '../../contracts/errors.ts';
+import { createHostKeyVerifier, type HostKeyPolicy, type HostKeyVerifier } from '../../ssh/host_key_policy.ts';
+import { KnownHosts } from '../../ssh/known_hosts.ts';
+import type { KnownHostsCommandOptions } from '../../ssh/known_hosts_command.ts';
+
+/** What a verifier depends on. */
+export interface TrustQuestion {
+  readonly policy: HostKeyPolicy;
+  /** Where new keys go is the first one. */
+  readonly files: readonly string[];
+  /** The caller named the files: one that is missing is a mistake. */
+  readonly filesNamed: boolean;
+  readonly hashNames: boolean;
+  /** What authorities may sign with; undefined: all that we verify. */
+  readonly authoritySignatures?: readonly string[] | undefined;
+  /** One object for all hosts of one command. */
+  readonly command?: KnownHostsCommandOptions | undefined;
+}
+
+/** What is known of a host's keys, for who adds to it. */
+export interface HostKeyStore {
+  /** Strict, whatever the policy of runs is. */
+  readonly verifier: HostKeyVerifier;
+  readonly known: KnownHosts;
+  /** Where new keys go; undefined: nowhere. */
+  readonly file: string | undefined;
+  readonly hashNames: boolean;
+  /** The file as it was read; undefined: it was not there. */
+  readonly text: Buffer | undefined;
+}
+
+/** For one run of a KnownHostsCommand, in milliseconds; and what it may print. */
+const COMMAND_MS = 30_000;
+const COMMAND_BYTES = 1024 * 1024;
+
+export class HostKeyVerifiers {
+  readonly #verifiers = new Map<string, HostKeyVerifier>();
+  readonly #texts = new Map<string, Buffer>();
+  /** By the list of files. */
+  readonly #known = new Map<string, KnownHosts>();
+  readonly #commands = new Map<KnownHostsCommandOptions, number>();
+
+  /** Throws `known-hosts` for a file that was named and cannot be read; one that `accept-new` will make may be missing. */
+  find(question: TrustQuestion): HostKeyVerifier {
+    const { policy, files, hashNames, authoritySignatures, command } = question;
+    const id = JSON.stringify([policy, files, hashNames, authoritySignatures, command ? this.#number(command) : 0]);
+    let verifier = this.#verifiers.get(id);
+    if (verifier === undefined) {
+      const known = this.load(question);
+      verifier = createHostKeyVerifier({ policy, known, file: files[0], hashNames, authoritySignatures, command });
+      this.#verifiers.set(id, verifier);
+    }
+    return verifier;
+  }
+
+  /** What hosts of this question teach goes here; the first file may be missing. Throws as `find`. */
+  store(question: TrustQuestion): HostKeyStore {
+    // Read first as who would make the file: then strict is content with it, too.
+    const known = this.load({ ...question, policy: 'accept-new' });
+    const verifier = this.find({ ...question, policy: 'strict' });
+    const [file] = question.files;
+    return { verifier, known, file, hashNames: question.hashNames, text: this.#texts.get(file ?? '') };
+  }
+
+  /** The lines of these files, read once; what one host teaches, all others know. Throws as `find`. */
+  load({ policy, files, filesNamed }: Pick<TrustQuestion, 'policy' | 'files' | 'filesNamed'>): KnownHosts {
+    const id = JSON.stringify(files);
+    let known = this.#known.get(id);
+    if (known === undefined) {
+      const texts: { file: string; text: Buffer }[] = [];
+      // Any key is taken: nothing needs to be read.
+      for (const [place, file] of policy === 'off' ? [] : files.entries()) {
+        const text = read(file, filesNamed && !(policy === 'accept-new' && place === 0));
+        if (!text) continue;
+        texts.push({ file, text });
+        this.#texts.set(file, text);
+      }
+      known = KnownHosts.parse(texts);
+      if (policy !== 'off') this.#known.set(id, known);
+    }
+    return known;
+  }
+
+  #number(command: KnownHostsCommandOptions): number {
+    let number = this.#commands.get(command);
+    if (number === undefined) {
+      number = this.#commands.size + 1;
+      this.#commands.set(command, number);
+    }
+    return number;
+  }
+
+  /** Resolves when all accepted keys are written. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#verifiers.values()].map((verifier) => verifier.close()));
+  }
+}
+
+/** Runs a KnownHostsCommand, without a shell and without input. Rejects where it fails, with what it said. */
+export function runKnownHostsCommand(args: readonly string[]): Promise<string> {
+  const [program = '', ...rest] = args;
+  return new Promise((resolve, reject) => {
+    const limits = { timeout: COMMAND_MS, maxBuffer: COMMAND_BYTES, killSignal: 'SIGKILL' as const };
+    execFile(program, rest, { ...limits, encoding: 'latin1' }, (error, stdout) => {
+      if (error) reject(error);
+      else resolve(stdout);
+    }).stdin?.end();
+  });
+}
+
+function read(file: string, needed: boolean): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    if (!needed && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new MyriadError('known-hosts', `known hosts file "${file}" cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}

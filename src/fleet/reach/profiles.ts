@@ -1,0 +1,236 @@
+/**
+ * What hosts of the same settings, key files and agent share: made with the first of them and kept.
+ */
+import {
+  CIPHERS,
+  DEFAULT_PREFERENCES,
+  HOST_KEY_ALGORITHMS,
+  KEX_ALGORITHMS,
+  MACS,
+  type Preferences,
+} from '../../ssh/algorithms.ts';
+import { isCertificateType } from '../../ssh/certificate.ts';
+import type { AuthKey } from '../../ssh/client_auth.ts';
+import { applySpec } from '../../ssh/config/algorithm_spec.ts';
+import type { HostConfig } from '../../ssh/config/host_config.ts';
+import type { HostSettings } from '../../ssh/config/settings.ts';
+import type { HostKeyPolicy, HostKeyVerifier } from '../../ssh/host_key_policy.ts';
+import type { KnownHostsCommandOptions } from '../../ssh/known_hosts_command.ts';
+import { rsaBits } from '../../ssh/rsa_bits.ts';
+import type { Profile } from '../../transport/native/route.ts';
+import type { FleetOptions } from '../options.ts';
+import type { ConfiguredKeys } from './configured_keys.ts';
+import { type HostKeyStore, HostKeyVerifiers, runKnownHostsCommand, type TrustQuestion } from './host_keys.ts';
+import { expandHome } from './named_keys.ts';
+
+export interface Shared {
+  readonly profile: Profile;
+  readonly keys: readonly AuthKey[];
+}
+
+export interface ProfilesParts {
+  readonly options: FleetOptions;
+  /** Instead of all that the configuration says of keys. */
+  readonly named: readonly AuthKey[] | undefined;
+  readonly keys: ConfiguredKeys;
+  /** New host keys will be added: a known_hosts file that was named may be missing. */
+  readonly learns: boolean;
+}
+
+/** What we verify of authorities: the plain host key algorithms. */
+const AUTHORITY_SIGNATURES = HOST_KEY_ALGORITHMS.filter((name) => !isCertificateType(name));
+/** Shorter RSA keys are not read at all. */
+const LEAST_RSA_BITS = 1024;
+const FAMILIES = { any: 'any', inet: 4, inet6: 6 } as const;
+
+export class Profiles {
+  readonly #options: FleetOptions;
+  readonly #named: readonly AuthKey[] | undefined;
+  readonly #keys: ConfiguredKeys;
+  readonly #verifiers = new HostKeyVerifiers();
+  readonly #shared = new Map<HostSettings, Map<string, Shared | Promise<Shared>>>();
+  readonly #preferences = new Map<string, Preferences>();
+  readonly #narrowed = new Map<AuthKey, Map<string, AuthKey | undefined>>();
+  readonly #commands = new Map<HostSettings, KnownHostsCommandOptions>();
+  /** By what a verifier is asked with, where a KnownHostsCommand wants to know more of the host. */
+  readonly #configs = new WeakMap<object, HostConfig>();
+
+  /** Instead of what the configuration says. */
+  readonly #knownHosts: readonly string[] | undefined;
+
+  /** Throws `known-hosts` for a file that was named and cannot be read. */
+  constructor({ options, named, keys, learns }: ProfilesParts) {
+    this.#options = options;
+    this.#named = named;
+    this.#keys = keys;
+    const { knownHosts, hostKeys = 'strict' } = options;
+    if (knownHosts === undefined) return;
+    const files = (typeof knownHosts === 'string' ? [knownHosts] : knownHosts).map(expandHome);
+    this.#verifiers.load({ policy: learns ? 'accept-new' : hostKeys, files, filesNamed: true });
+    this.#knownHosts = files;
+  }
+
+  /** Under what a host's keys are known. */
+  keyHost(config: HostConfig): { readonly name: string; readonly port: number } {
+    const alias = config.hostKeyAlias;
+    const keyHost = alias === undefined ? { name: config.hostName, port: config.port } : { name: alias, port: 22 };
+    if (this.#commands.has(config.settings)) this.#configs.set(keyHost, config);
+    return keyHost;
+  }
+
+  /** A promise for the first of its kind. */
+  of(config: HostConfig): Shared | Promise<Shared> {
+    const { settings } = config;
+    const id = `${config.identityAgent}\n${config.identityFiles.join('\n')}\n\n${config.certificateFiles.join('\n')}\n\n${config.userKnownHostsFiles.join('\n')}`;
+    let byParts = this.#shared.get(settings);
+    if (byParts === undefined) {
+      byParts = new Map();
+      this.#shared.set(settings, byParts);
+    }
+    let shared = byParts.get(id);
+    if (shared !== undefined) return shared;
+    const kept = byParts;
+    const making = this.#makeShared(config);
+    making.then((ready) => kept.set(id, ready)).catch(() => kept.delete(id));
+    shared = making;
+    kept.set(id, shared);
+    return shared;
+  }
+
+  async #makeShared(config: HostConfig): Promise<Shared> {
+    const { settings } = config;
+    const keys = await this.#keysOf(config);
+    const { family, deadlines } = this.#options;
+    const { connectTimeoutMs, serverAliveIntervalMs, serverAliveCountMax, rekeyLimit, requiredRsaSize } = settings;
+    const quiet = serverAliveIntervalMs > 0;
+    return {
+      keys,
+      profile: {
+        hostKeys: this.#verifierOf(config),
+        preferences: this.#preferencesOf(settings),
+        family: family ?? FAMILIES[settings.addressFamily],
+        bindAddress: settings.bindAddress,
+        connectMs: deadlines?.connectMs === undefined ? connectTimeoutMs : undefined,
+        connectionAttempts: settings.connectionAttempts,
+        keepaliveMs: quiet ? serverAliveIntervalMs : undefined,
+        keepaliveCount: quiet ? serverAliveCountMax : undefined,
+        rekeyBytes: rekeyLimit.bytes,
+        requiredRsaBits: requiredRsaSize > LEAST_RSA_BITS ? requiredRsaSize : undefined,
+      },
+    };
+  }
+
+  async #keysOf(config: HostConfig): Promise<readonly AuthKey[]> {
+    const { settings } = config;
+    const { agent } = this.#options;
+    const found =
+      this.#named ??
+      (settings.pubkeyAuthentication
+        ? await this.#keys.find({
+            agent: agent === false ? undefined : (agent ?? config.identityAgent),
+            agentNamed: typeof agent === 'string',
+            files: config.identityFiles,
+            filesAreDefaults: config.identityFilesAreDefaults,
+            certificateFiles: config.certificateFiles,
+            identitiesOnly: settings.identitiesOnly,
+          })
+        : []);
+    const { pubkeyAcceptedAlgorithms: spec, requiredRsaSize } = settings;
+    const long = found.filter((key) => (rsaBits(key.publicBlob) ?? requiredRsaSize) >= requiredRsaSize);
+    if (spec === undefined) return long;
+    return long.map((key) => this.#accepted(key, spec)).filter((key) => key !== undefined);
+  }
+
+  /** A key with the algorithms that PubkeyAcceptedAlgorithms leaves it; undefined: none. */
+  #accepted(key: AuthKey, spec: string): AuthKey | undefined {
+    let bySpec = this.#narrowed.get(key);
+    if (bySpec === undefined) {
+      bySpec = new Map();
+      this.#narrowed.set(key, bySpec);
+    }
+    if (!bySpec.has(spec)) {
+      const all = key.signatureAlgorithms;
+      const allowed = applySpec(spec, all, all);
+      const signatureAlgorithms = all.filter((name) => allowed.includes(name));
+      bySpec.set(spec, signatureAlgorithms.length === 0 ? undefined : narrowed(key, signatureAlgorithms));
+    }
+    return bySpec.get(spec);
+  }
+
+  #verifierOf(config: HostConfig): HostKeyVerifier {
+    return this.#verifiers.find(this.#trustQuestion(config));
+  }
+
+  /** What is known of the keys of this host, for who adds to it. Throws `known-hosts` for a file that cannot be read. */
+  storeOf(config: HostConfig): HostKeyStore {
+    return this.#verifiers.store(this.#trustQuestion(config));
+  }
+
+  #trustQuestion(config: HostConfig): TrustQuestion {
+    const { hostKeys } = this.#options;
+    const { settings } = config;
+    return {
+      policy: hostKeys ?? policyOf(settings.strictHostKeyChecking),
+      files: this.#knownHosts ?? [...config.userKnownHostsFiles, ...settings.globalKnownHostsFiles],
+      filesNamed: this.#knownHosts !== undefined,
+      hashNames: settings.hashKnownHosts,
+      authoritySignatures:
+        settings.caSignatureAlgorithms === undefined
+          ? undefined
+          : applySpec(settings.caSignatureAlgorithms, AUTHORITY_SIGNATURES, AUTHORITY_SIGNATURES),
+      command: this.#commandOf(config),
+    };
+  }
+
+  /** One object for all hosts of the same settings; each is asked about by its own configuration. */
+  #commandOf(config: HostConfig): KnownHostsCommandOptions | undefined {
+    if (config.knownHostsCommand({ reason: 'ORDER', search: '' }) === undefined) return undefined;
+    const known = this.#commands.get(config.settings);
+    if (known) return known;
+    const command: KnownHostsCommandOptions = {
+      args: (host, key) => {
+        const search = host.port === 22 ? host.name : `[${host.name}]:${host.port}`;
+        const of = this.#configs.get(host) ?? config;
+        if (key === undefined) return of.knownHostsCommand({ reason: 'ORDER', search }) ?? [];
+        const { keyType, blob } = key;
+        return of.knownHostsCommand({ reason: 'HOSTNAME', search, keyType, keyBase64: blob.toString('base64') }) ?? [];
+      },
+      run: runKnownHostsCommand,
+    };
+    this.#commands.set(config.settings, command);
+    return command;
+  }
+
+  #preferencesOf({ kexAlgorithms, hostKeyAlgorithms, ciphers, macs }: HostSettings): Preferences {
+    const id = JSON.stringify([kexAlgorithms, hostKeyAlgorithms, ciphers, macs]);
+    let preferences = this.#preferences.get(id);
+    if (preferences === undefined) {
+      const names = (specs: readonly { readonly name: string }[]) => specs.map(({ name }) => name);
+      const { kex, hostKey } = DEFAULT_PREFERENCES;
+      preferences = {
+        kex: applySpec(kexAlgorithms, kex, KEX_ALGORITHMS),
+        hostKey: applySpec(hostKeyAlgorithms, hostKey, HOST_KEY_ALGORITHMS),
+        ciphers: applySpec(ciphers, DEFAULT_PREFERENCES.ciphers, names(CIPHERS)),
+        macs: applySpec(macs, DEFAULT_PREFERENCES.macs, names(MACS)),
+      };
+      this.#preferences.set(id, preferences);
+    }
+    return preferences;
+  }
+
+  /** Resolves when all accepted host keys are written. */
+  async close(): Promise<void> {
+    this.#keys.close();
+    await this.#verifiers.close();
+  }
+}
+
+function policyOf(checking: HostSettings['strictHostKeyChecking']): HostKeyPolicy {
+  // `no` in a file counts as accept-new: to take any key there is a flag, and the summary says so.
+  return checking === 'yes' || checking === 'ask' ? 'strict' : 'accept-new';
+}
+
+function narrowed(key: AuthKey, signatureAlgorithms: readonly string[]): AuthKey {
+  const { publicBlob, fingerprint } = key;
+  return { publicBlob, fingerprint, signatureAlgorithms, sign: key.sign.bind(key) };
+}

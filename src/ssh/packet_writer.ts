@@ -1,0 +1,110 @@
+/**
+ * What leaves: packets are sealed one after the other into one buffer, which is written in one piece.
+ *
+ * Two bounds hold for a peer that does not read. Data stops while more than `MOST_DATA` wait in the stream (`room`), and goes
+ * on when it has drained. Answers are owed at once, so they have no such gate: a peer that asks on without taking them ends
+ * its connection (`flush`).
+ */
+import type { ByteStream } from './byte_stream.ts';
+import { PlainCipher, type Sealer } from './cipher.ts';
+import { Reader, Writer } from './wire.ts';
+
+/** Bytes in the stream above which data waits; above Node's high-water mark of 64 KiB, so that `drained` follows. */
+const MOST_DATA = 256 * 1024;
+/** Bytes in the stream that end the connection: a MiB of answers above the data. */
+const MOST_UNSENT = MOST_DATA + 1024 * 1024;
+/** Of packets held back during a key exchange. */
+export const MOST_HELD = 1024 * 1024;
+/** Data is written out by this much, and after a larger flush the buffer is given back. */
+const KEEP_OUT = 64 * 1024;
+
+export class PacketWriter {
+  readonly #stream: ByteStream;
+  #sealer: Sealer = new PlainCipher();
+  #sequence = 0;
+  #out: Writer | undefined;
+  /** Payloads held back, each after its length: many small ones cost no more than their bytes. */
+  #held: Writer | undefined;
+  #full = false;
+  /** Under the current keys. */
+  keyedBytes = 0;
+  keyedPackets = 0;
+
+  constructor(stream: ByteStream) {
+    this.#stream = stream;
+  }
+
+  /** Seals the packet that is in `packet`, after its 5 free bytes. */
+  seal(packet: Writer): void {
+    this.#out ??= new Writer(1024);
+    const before = this.#out.length;
+    this.#sealer.seal(packet, this.#sequence, this.#out);
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    this.keyedBytes += this.#out.length - before;
+    this.keyedPackets++;
+  }
+
+  /** What is sealed from now on is under these keys. `strict`: sequence numbers begin again. */
+  useKeys(sealer: Sealer, strict: boolean): void {
+    this.#sealer = sealer;
+    if (strict) this.#sequence = 0;
+    this.keyedBytes = 0;
+    this.keyedPackets = 0;
+  }
+
+  /** Keeps a packet until `sealHeld`; false: there is no room for it. */
+  hold(packet: Writer): boolean {
+    this.#held ??= new Writer(1024);
+    if (this.#held.length + packet.length - 1 > MOST_HELD) return false;
+    this.#held.string(packet.buffer.subarray(5, packet.length));
+    return true;
+  }
+
+  /** Seals what was held back; `packet` is scratch. */
+  sealHeld(packet: Writer): void {
+    if (this.#held === undefined) return;
+    const held = new Reader(this.#held.view());
+    this.#held = undefined;
+    while (held.remaining > 0) {
+      packet.length = 5;
+      packet.raw(held.string());
+      this.seal(packet);
+    }
+  }
+
+  /** Writes out what was sealed. False: so much waits for this peer that it does not read; nothing was written. */
+  flush(): boolean {
+    const out = this.#out;
+    if (out === undefined || out.length === 0) return true;
+    if (this.#stream.waiting + out.length > MOST_UNSENT) return false;
+    this.#stream.write(out.copy());
+    if (out.buffer.length > KEEP_OUT) this.#out = undefined;
+    else out.reset();
+    return true;
+  }
+
+  /** Enough was sealed to be written out now. */
+  get due(): boolean {
+    return this.#out !== undefined && this.#out.length >= KEEP_OUT;
+  }
+
+  /** False while the stream is full: data waits for `drained`. */
+  get room(): boolean {
+    if (this.#stream.waiting <= MOST_DATA) return true;
+    this.#full = true;
+    return false;
+  }
+
+  /** The stream has drained; true where something waited for that. */
+  drained(): boolean {
+    const waited = this.#full;
+    this.#full = false;
+    return waited;
+  }
+
+  /** Drops what has not been written. */
+  drop(): void {
+    this.#out = undefined;
+    this.#held = undefined;
+  }
+}

@@ -16,9 +16,9 @@ export type RemoteFate = 'none' | 'killed' | 'left-running' | 'unknown';
 
 /**
  * Why there was no usable connection. `throttled`: the peer hung up before its identification, as MaxStartups does ·
- * `jump`: the jump host before it could not be used.
+ * `jump`: the jump host before it could not be used · `proxy`: the ProxyCommand gave no way to it.
  */
-export type UnreachableCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled' | 'jump';
+export type UnreachableCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled' | 'jump' | 'proxy';
 
 /** What a server declined. */
 export type RefusedWhat = 'algorithm' | 'service' | 'session' | 'exec' | 'subsystem' | 'forwarding';
@@ -40,6 +40,15 @@ export interface FailedOutcome {
   readonly kind: 'failed';
   readonly began: 'yes';
   readonly status: number;
+}
+
+/** sudo or doas did not let the command begin; `message` has their words. Never an exit status: the command has none. */
+export interface NotPermittedOutcome {
+  readonly kind: 'failed';
+  readonly began: 'no';
+  readonly status: null;
+  readonly cause: 'sudo' | 'doas';
+  readonly message: string;
 }
 
 /** Ended by a signal; `signal` without `SIG`, as RFC 4254 §6.10 writes it. */
@@ -143,6 +152,7 @@ export interface ErrorOutcome {
 export type Outcome =
   | OkOutcome
   | FailedOutcome
+  | NotPermittedOutcome
   | SignalledOutcome
   | NoStatusOutcome
   | RefusedOutcome
@@ -185,7 +195,7 @@ export const OUTCOME_KINDS: readonly OutcomeKind[] = [
 export function outcomeLabel(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'failed':
-      return `failed(${outcome.status})`;
+      return `failed(${outcome.status ?? outcome.cause})`;
     case 'signalled':
       return `signalled(${outcome.signal})`;
     case 'refused':
@@ -209,7 +219,7 @@ export function outcomeMessage(outcome: Outcome): string {
     case 'ok':
       return 'ok';
     case 'failed':
-      return `exit status ${outcome.status}`;
+      return outcome.status === null ? outcome.message : `exit status ${outcome.status}`;
     case 'signalled':
       return `killed by signal ${outcome.signal}${outcome.coreDumped ? ' (core dumped)' : ''}`;
     case 'no-status':

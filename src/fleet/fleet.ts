@@ -59,6 +59,7 @@ export class Fleet implements AsyncDisposable {
   /** Not at their end yet. */
   readonly #runs = new Set<Run>();
   #passwords: Passwords | undefined;
+  #dns: DnsResolver | undefined;
   /** Why a password may not be tried any more. */
   #spent: string | undefined;
   #native: Promise<void> | undefined;
@@ -125,15 +126,18 @@ export class Fleet implements AsyncDisposable {
       const onSpent = (reason: string) => this.#stopAll(reason);
       this.#passwords = new Passwords({ source, clock: systemClock, onSpent });
     }
+    const dns = new DnsResolver({ clock: systemClock });
+    this.#dns = dns;
     const router = await Router.open(options, {
       learns,
       setTimer: systemClock.setTimer,
       warn: (text) => void (this.#warnings.size < MOST_WARNINGS && this.#warnings.add(text)),
       jump: this.#jump,
-      lookup: async () => true,
+      lookup: (name, family) => dns.canonical(name, family === 'any' ? 'any' : family === 'inet' ? 4 : 6),
+      sshfp: (name) => dns.sshfp(name),
       passwords: this.#passwords,
     });
-    const resolver = options.resolver === 'system' ? new SystemResolver() : new DnsResolver({ clock: systemClock });
+    const resolver = options.resolver === 'system' ? new SystemResolver() : dns;
     return { router, own: new NativeTransport({ resolver, clock: systemClock, random: Math.random }) };
   }
 
@@ -201,8 +205,8 @@ export class Fleet implements AsyncDisposable {
 
   async #openScan(): Promise<void> {
     const { router, own } = await this.#open(true);
-    // SSHFP records are compared where somebody asks DNS for them; nobody does yet.
-    if (!this.#transports.has('scan')) this.#transports.set('scan', new ScanTransport(router, own, undefined));
+    const sshfp = (name: string) => this.#dns!.sshfp(name);
+    if (!this.#transports.has('scan')) this.#transports.set('scan', new ScanTransport(router, own, sshfp));
   }
 
   #run(job: JobSpec, options: RunOptions): Run {
@@ -244,6 +248,7 @@ export class Fleet implements AsyncDisposable {
     this.#closed = true;
     await this.#executor.close();
     this.#passwords?.clear();
+    this.#dns?.close();
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
     // The transport of runs closes what it stands on; without it nobody has.
     const opened = this.#transports.has('native') ? undefined : await this.#opened?.catch(() => undefined);

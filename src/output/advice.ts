@@ -94,6 +94,8 @@ function unreachableAdvice(outcome: UnreachableOutcome): string {
       return 'a firewall or the server ended it: check both';
     case 'local-limit':
       return 'this machine ran out of descriptors, ports or memory: raise the limit or lower -f';
+    case 'proxy':
+      return 'try the ProxyCommand by hand: what it says on stderr stands here';
     case 'jump':
       return 'mend the way through the jump host first: all of these hosts lie behind it';
     case 'throttled':

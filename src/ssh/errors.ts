@@ -69,6 +69,8 @@ export interface SshErrorDetail {
   readonly request?: string;
   /** `open-refused`: the channel's type. @default session */
   readonly channel?: 'direct-tcpip';
+  /** `connect`: it was a program that should have been the way. */
+  readonly proxy?: boolean;
 }
 
 export class SshError extends Error {

@@ -7,11 +7,14 @@
  * own shell. So whatever descends from our parent, without ourselves, is what this connection started.
  * (One command a connection: with several, the script would need to tell them apart.)
  *
+ * Under sudo, which the login user cannot signal, it runs by way of sudo, too: its arguments say then who our parent was before
+ * sudo, and which process of ours became it.
+ *
  * It is sent on the stdin of `sh -s`, because login shells differ in what they let through as an argument.
  */
 
-/** What is run: `exec`, so that our parent is sshd and not a login shell. */
-export const KILL_COMMAND = 'exec sh -s';
+/** What is run: `exec`, so that our parent is sshd and not a login shell; a restricted one refuses that, and is bash, which does it by itself. */
+export const KILL_COMMAND = 'exec sh -s || sh -s';
 
 /** The script's last words: `myriad: killed`, `myriad: left`, `myriad: none`. */
 export type KillAnswer = 'killed' | 'left' | 'none' | undefined;
@@ -32,7 +35,7 @@ export function killAnswer(output: string): KillAnswer {
  */
 const SCRIPT = `
 LC_ALL=C; export LC_ALL
-top=$PPID; me=$$; groups=' '; single=' '; nap=0.1
+top=\${1:-$PPID}; me=\${2:-$$}; groups=' '; single=' '; nap=0.1
 [ "$top" -gt 1 ] || { echo 'myriad: none'; exit 0; }
 sleep 0.01 2>/dev/null || nap=1
 snapshot() {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FleetOptions, fleet, outcomeLabel, type TaskResult } from '../../src/index.ts';
 import { keygen, present, type RealServer, startSshd } from '../kit/servers.ts';
+import { startAgent, temporaryFolder } from './agent_kit.ts';
 
 /** Runs `command` on `hosts`, with an ssh_config of these lines and nothing else. */
 async function run(server: RealServer, config: string, hosts: string, options: FleetOptions = {}, command = 'true') {
@@ -119,6 +120,42 @@ describe.skipIf(!present('sshd'))('ssh_config', () => {
     silent.close();
     expect(labels(results)).toEqual(['timeout(connect)', 'ok']);
     expect(results[0]!.durationMs).toBeLessThan(9000);
+  });
+
+  it('sends the environment, forwards the agent and asks for a terminal, each where it says so', async () => {
+    await using server = await startSshd(['AcceptEnv MYRIAD_*']);
+    await using agent = await startAgent(temporaryFolder());
+    await agent.add(server.identity);
+    const config = [
+      block('sent', server, 'SendEnv MYRIAD_TEST_*', 'SetEnv MYRIAD_SET="a b"'),
+      block('forwarded', server, 'ForwardAgent yes'),
+      block('terminal', server, 'RequestTTY force'),
+      block('plain', server),
+    ].join('');
+    process.env.MYRIAD_TEST_SENT = 'from here';
+    try {
+      const command =
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: of the shell
+        'echo "$MYRIAD_TEST_SENT|$MYRIAD_SET|${SSH_AUTH_SOCK:+agent}|$(tty | cut -c1-8)"; ssh-add -l 2>&1 | wc -l';
+      const options = { agent: agent.socketPath };
+      const { results } = await run(server, config, 'sent,forwarded,terminal,plain', options, command);
+      expect(labels(results)).toEqual(['ok', 'ok', 'ok', 'ok']);
+      const [sent, forwarded, terminal, plain] = texts(results).map((text) => text.replaceAll('\r', '').split('\n')[0]);
+      expect(sent).toBe('from here|a b||not a tt');
+      expect(forwarded).toBe('||agent|not a tt');
+      expect(terminal).toBe('|||/dev/pts');
+      expect(plain).toBe('|||not a tt');
+    } finally {
+      delete process.env.MYRIAD_TEST_SENT;
+    }
+  });
+
+  it('tells what a ProxyCommand said that gave no way', async () => {
+    await using server = await startSshd();
+    const config = block('web1', server, 'ProxyCommand sh -c "echo no way there >&2; exit 3"');
+    const { results } = await run(server, config, 'web1', { retries: 0 });
+    expect(labels(results)).toEqual(['unreachable(proxy)']);
+    expect(results[0]!.outcome).toMatchObject({ message: expect.stringMatching(/status 3.*no way there/) });
   });
 
   it('goes by the ssh program where it wants Kerberos, in the same run', async () => {

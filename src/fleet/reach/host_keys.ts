@@ -5,6 +5,7 @@ import { MyriadError } from '../../contracts/errors.ts';
 import { createHostKeyVerifier, type HostKeyPolicy, type HostKeyVerifier } from '../../ssh/host_key_policy.ts';
 import { KnownHosts } from '../../ssh/known_hosts.ts';
 import type { KnownHostsCommandOptions } from '../../ssh/known_hosts_command.ts';
+import type { SshfpResolver } from '../../ssh/sshfp.ts';
 
 /** What a verifier depends on. */
 export interface TrustQuestion {
@@ -16,6 +17,8 @@ export interface TrustQuestion {
   readonly hashNames: boolean;
   /** What authorities may sign with; undefined: all that we verify. */
   readonly authoritySignatures?: readonly string[] | undefined;
+  /** VerifyHostKeyDNS. */
+  readonly dns?: 'yes' | 'ask' | undefined;
   /** One object for all hosts of one command. */
   readonly command?: KnownHostsCommandOptions | undefined;
 }
@@ -37,20 +40,34 @@ const COMMAND_MS = 30_000;
 const COMMAND_BYTES = 1024 * 1024;
 
 export class HostKeyVerifiers {
+  readonly #sshfp: SshfpResolver | undefined;
   readonly #verifiers = new Map<string, HostKeyVerifier>();
   readonly #texts = new Map<string, Buffer>();
   /** By the list of files. */
   readonly #known = new Map<string, KnownHosts>();
   readonly #commands = new Map<KnownHostsCommandOptions, number>();
 
+  /** `sshfp`: asks for SSHFP records; without it VerifyHostKeyDNS does nothing. */
+  constructor(sshfp: SshfpResolver | undefined) {
+    this.#sshfp = sshfp;
+  }
+
   /** Throws `known-hosts` for a file that was named and cannot be read; one that `accept-new` will make may be missing. */
   find(question: TrustQuestion): HostKeyVerifier {
-    const { policy, files, hashNames, authoritySignatures, command } = question;
-    const id = JSON.stringify([policy, files, hashNames, authoritySignatures, command ? this.#number(command) : 0]);
+    const { policy, files, hashNames, authoritySignatures, dns: mode, command } = question;
+    const id = JSON.stringify([
+      policy,
+      files,
+      hashNames,
+      authoritySignatures,
+      mode,
+      command ? this.#number(command) : 0,
+    ]);
     let verifier = this.#verifiers.get(id);
     if (verifier === undefined) {
       const known = this.load(question);
-      verifier = createHostKeyVerifier({ policy, known, file: files[0], hashNames, authoritySignatures, command });
+      const dns = mode === undefined || this.#sshfp === undefined ? undefined : { mode, resolve: this.#sshfp };
+      verifier = createHostKeyVerifier({ policy, known, file: files[0], hashNames, authoritySignatures, dns, command });
       this.#verifiers.set(id, verifier);
     }
     return verifier;

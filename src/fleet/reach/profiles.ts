@@ -13,10 +13,13 @@ import { isCertificateType } from '../../ssh/certificate.ts';
 import type { AuthKey } from '../../ssh/client_auth.ts';
 import { applySpec } from '../../ssh/config/algorithm_spec.ts';
 import type { HostConfig } from '../../ssh/config/host_config.ts';
+import { matchPattern } from '../../ssh/config/pattern.ts';
 import type { HostSettings } from '../../ssh/config/settings.ts';
 import type { HostKeyPolicy, HostKeyVerifier } from '../../ssh/host_key_policy.ts';
 import type { KnownHostsCommandOptions } from '../../ssh/known_hosts_command.ts';
 import { rsaBits } from '../../ssh/rsa_bits.ts';
+import type { SessionRequests } from '../../ssh/session_requests.ts';
+import type { SshfpResolver } from '../../ssh/sshfp.ts';
 import type { Profile } from '../../transport/native/route.ts';
 import type { FleetOptions } from '../options.ts';
 import type { ConfiguredKeys } from './configured_keys.ts';
@@ -35,6 +38,8 @@ export interface ProfilesParts {
   readonly keys: ConfiguredKeys;
   /** New host keys will be added: a known_hosts file that was named may be missing. */
   readonly learns: boolean;
+  /** Asks for SSHFP records, for VerifyHostKeyDNS. */
+  readonly sshfp: SshfpResolver | undefined;
 }
 
 /** What we verify of authorities: the plain host key algorithms. */
@@ -47,7 +52,7 @@ export class Profiles {
   readonly #options: FleetOptions;
   readonly #named: readonly AuthKey[] | undefined;
   readonly #keys: ConfiguredKeys;
-  readonly #verifiers = new HostKeyVerifiers();
+  readonly #verifiers: HostKeyVerifiers;
   readonly #shared = new Map<HostSettings, Map<string, Shared | Promise<Shared>>>();
   readonly #preferences = new Map<string, Preferences>();
   readonly #narrowed = new Map<AuthKey, Map<string, AuthKey | undefined>>();
@@ -59,7 +64,8 @@ export class Profiles {
   readonly #knownHosts: readonly string[] | undefined;
 
   /** Throws `known-hosts` for a file that was named and cannot be read. */
-  constructor({ options, named, keys, learns }: ProfilesParts) {
+  constructor({ options, named, keys, learns, sshfp }: ProfilesParts) {
+    this.#verifiers = new HostKeyVerifiers(sshfp);
     this.#options = options;
     this.#named = named;
     this.#keys = keys;
@@ -81,7 +87,7 @@ export class Profiles {
   /** A promise for the first of its kind. */
   of(config: HostConfig): Shared | Promise<Shared> {
     const { settings } = config;
-    const id = `${config.identityAgent}\n${config.identityFiles.join('\n')}\n\n${config.certificateFiles.join('\n')}\n\n${config.userKnownHostsFiles.join('\n')}`;
+    const id = `${config.forwardAgent}\n${config.identityAgent}\n${config.identityFiles.join('\n')}\n\n${config.certificateFiles.join('\n')}\n\n${config.userKnownHostsFiles.join('\n')}`;
     let byParts = this.#shared.get(settings);
     if (byParts === undefined) {
       byParts = new Map();
@@ -103,6 +109,7 @@ export class Profiles {
     const { family, deadlines } = this.#options;
     const { connectTimeoutMs, serverAliveIntervalMs, serverAliveCountMax, rekeyLimit, requiredRsaSize } = settings;
     const quiet = serverAliveIntervalMs > 0;
+    const forwardAgent = this.#forwardAgent(config);
     return {
       keys,
       profile: {
@@ -114,10 +121,19 @@ export class Profiles {
         connectionAttempts: settings.connectionAttempts,
         keepaliveMs: quiet ? serverAliveIntervalMs : undefined,
         keepaliveCount: quiet ? serverAliveCountMax : undefined,
+        requests: requestsOf(settings, forwardAgent !== undefined),
+        forwardAgent,
         rekeyBytes: rekeyLimit.bytes,
         requiredRsaBits: requiredRsaSize > LEAST_RSA_BITS ? requiredRsaSize : undefined,
       },
     };
+  }
+
+  /** The socket of the agent that the host may use: `yes` is the one that logs in. */
+  #forwardAgent(config: HostConfig): string | undefined {
+    const { agent } = this.#options;
+    if (agent === undefined || config.get('forwardagent')[0] !== 'yes') return config.forwardAgent;
+    return agent === false ? undefined : agent;
   }
 
   async #keysOf(config: HostConfig): Promise<readonly AuthKey[]> {
@@ -178,6 +194,7 @@ export class Profiles {
         settings.caSignatureAlgorithms === undefined
           ? undefined
           : applySpec(settings.caSignatureAlgorithms, AUTHORITY_SIGNATURES, AUTHORITY_SIGNATURES),
+      dns: settings.verifyHostKeyDns === 'no' ? undefined : settings.verifyHostKeyDns,
       command: this.#commandOf(config),
     };
   }
@@ -223,6 +240,22 @@ export class Profiles {
     this.#keys.close();
     await this.#verifiers.close();
   }
+}
+
+/** What sessions ask for: SendEnv and SetEnv, ForwardAgent, RequestTTY; undefined: nothing. */
+function requestsOf(settings: HostSettings, agentForward: boolean): SessionRequests | undefined {
+  const { sendEnv, setEnv, requestTty } = settings;
+  const env: (readonly [string, string])[] = [];
+  if (sendEnv.length > 0) {
+    for (const [name, value] of Object.entries(process.env)) {
+      if (value !== undefined && sendEnv.some((pattern) => matchPattern(name, pattern))) env.push([name, value]);
+    }
+  }
+  env.push(...setEnv);
+  // `yes` and `auto` ask for one where stdin is a terminal, which that of a job never is.
+  const pty = requestTty === 'force' ? { term: process.env.TERM ?? 'dumb', columns: 80, rows: 24 } : undefined;
+  if (env.length === 0 && !agentForward && pty === undefined) return undefined;
+  return { ...(env.length > 0 && { env }), ...(agentForward && { agentForward }), ...(pty && { pty }) };
 }
 
 function policyOf(checking: HostSettings['strictHostKeyChecking']): HostKeyPolicy {

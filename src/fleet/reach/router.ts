@@ -13,6 +13,7 @@ import type { CanonicalLookup } from '../../ssh/config/canonical.ts';
 import type { HostConfig } from '../../ssh/config/host_config.ts';
 import type { Overrides } from '../../ssh/config/overrides.ts';
 import type { HostSettings } from '../../ssh/config/settings.ts';
+import type { SshfpResolver } from '../../ssh/sshfp.ts';
 import type { Route } from '../../transport/native/route.ts';
 import type { FleetOptions } from '../options.ts';
 import type { LoginHost, Passwords } from '../passwords.ts';
@@ -61,7 +62,7 @@ export class Router {
     const { named, keys, jump } = parts;
     this.#options = options;
     this.#loaded = loaded;
-    this.#profiles = new Profiles({ options, named, keys, learns: parts.learns });
+    this.#profiles = new Profiles({ options, named, keys, learns: parts.learns, sshfp: parts.sshfp });
     this.#hasKeys = (named?.length ?? 0) > 0;
     this.#jump = jump;
     this.#lookup = parts.lookup;
@@ -85,6 +86,7 @@ export class Router {
       jump: deps.jump,
       lookup: deps.lookup,
       passwords,
+      sshfp: deps.sshfp,
       learns: deps.learns ?? false,
     });
   }
@@ -227,6 +229,8 @@ export interface RouterDeps {
   readonly jump: readonly HostParts[] | undefined;
   /** Asks the resolver, for CanonicalizeHostname. */
   readonly lookup: CanonicalLookup;
+  /** Asks for SSHFP records, for VerifyHostKeyDNS. @default nobody does */
+  readonly sshfp?: SshfpResolver | undefined;
   /** @default none */
   readonly passwords?: Passwords | undefined;
   /** New host keys will be added: a known_hosts file that was named may be missing. @default false */
@@ -239,6 +243,7 @@ interface RouterParts {
   readonly jump: readonly HostParts[] | undefined;
   readonly lookup: CanonicalLookup;
   readonly passwords: Passwords | undefined;
+  readonly sshfp: SshfpResolver | undefined;
   readonly learns: boolean;
 }
 

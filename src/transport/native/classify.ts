@@ -63,7 +63,12 @@ function fromSsh(error: SshError, began: Began): Outcome {
     case 'local':
     case 'stopped':
       // A password command that failed, say: the user's to mend, not ours.
-      return { kind: 'error', began, code: error.cause instanceof MyriadError ? error.cause.code : 'internal', message };
+      return {
+        kind: 'error',
+        began,
+        code: error.cause instanceof MyriadError ? error.cause.code : 'internal',
+        message,
+      };
   }
 }
 
@@ -74,6 +79,7 @@ function fromHostKey(error: SshError): Outcome {
 }
 
 function fromConnect(error: SshError): Outcome {
+  if (error.detail.proxy) return unreachable('proxy', error.message);
   const code = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? '';
   if (code === 'ETIMEDOUT') return { kind: 'timeout', began: 'no', phase: 'connect', remote: 'none' };
   return unreachable(CONNECT_CAUSES[code] ?? 'no-route', error.message);

@@ -42,7 +42,13 @@ const ENOUGH_SENT = 3;
 export type LookupFault = Exclude<ResolveFault, 'name'>;
 
 export type LookupResult =
-  | { readonly kind: 'addresses'; readonly v6: readonly string[]; readonly v4: readonly string[] }
+  | {
+      readonly kind: 'addresses';
+      readonly v6: readonly string[];
+      readonly v4: readonly string[];
+      /** What the name is an alias of, at the end of the chain. */
+      readonly alias: string | undefined;
+    }
   | { readonly kind: 'fault'; readonly fault: LookupFault; readonly why: string };
 
 /** Who asked. */
@@ -378,7 +384,12 @@ export class DnsClient implements TimerOwner, NameServerUser {
   #resultOf(lookup: Lookup): LookupResult {
     const { queries } = lookup;
     if (heard(queries, 'addresses')) {
-      return { kind: 'addresses', v6: addressesOf(queries, AAAA), v4: addressesOf(queries, A) };
+      return {
+        kind: 'addresses',
+        v6: addressesOf(queries, AAAA),
+        v4: addressesOf(queries, A),
+        alias: aliasOf(queries),
+      };
     }
     // Servers are known that deny a name for one type and have it for the other.
     if (heard(queries, 'no-name') && !heard(queries, 'no-address')) return NO_NAME;
@@ -427,4 +438,11 @@ function isComplete(lookup: Lookup): boolean {
 function addressesOf(queries: readonly Query[], type: RecordType): readonly string[] {
   const answer = queries.find((query) => query.type === type)?.answer;
   return answer?.kind === 'addresses' ? answer.addresses : [];
+}
+
+function aliasOf(queries: readonly Query[]): string | undefined {
+  for (const { answer } of queries) {
+    if (answer?.kind === 'addresses' && answer.alias !== undefined) return answer.alias;
+  }
+  return undefined;
 }

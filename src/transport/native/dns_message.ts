@@ -28,7 +28,8 @@ const POINTER_TO_QUESTION = 0xc000 | HEADER;
  * `truncated`: too long for UDP · `failed`: the server cannot say, or says nonsense; `why` has its words.
  */
 export type Answer =
-  | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
+  /** `alias`: the name at the end of the chain, where the name of the question is an alias. */
+  | { readonly kind: 'addresses'; readonly addresses: readonly string[]; readonly alias?: string }
   | { readonly kind: 'no-name' | 'no-address' | 'truncated' }
   | { readonly kind: 'failed'; readonly why: string };
 
@@ -73,7 +74,7 @@ function isNameChar(char: number): boolean {
 }
 
 /** A query for one type, its id still 0: one question, recursion desired, no extensions. `name` has no fault. */
-export function encodeQuery(name: string, type: RecordType): Buffer {
+export function encodeQuery(name: string, type: number): Buffer {
   const packet = Buffer.allocUnsafe(HEADER + name.length + 6);
   packet[0] = packet[1] = 0;
   packet[2] = 1;
@@ -95,6 +96,26 @@ export function encodeQuery(name: string, type: RecordType): Buffer {
   packet[at + 3] = 0;
   packet[at + 4] = IN;
   return packet;
+}
+
+/** The data of all records of `type` in an answer that may have others, for types that are no addresses; at most 256 records are looked at. */
+export function recordData(message: Buffer, query: Buffer, type: number): readonly Buffer[] {
+  const data: Buffer[] = [];
+  const records = Math.min(message.readUInt16BE(6), MAX_RECORDS);
+  for (let i = 0, at = query.length; i < records; i++) {
+    const record = recordAt(message, at);
+    if (record === undefined) break;
+    at = record.end;
+    if (record.type === type) data.push(message.subarray(record.data, record.end));
+  }
+  return data;
+}
+
+/** Whether a message answers this question; `truncated`: ask again over TCP. */
+export function answerTo(message: Buffer, query: Buffer): 'no' | 'yes' | 'truncated' {
+  if (message.length < HEADER || (message[2]! & 0xf8) !== 0x80 || message.readUInt16BE(4) !== 1) return 'no';
+  if (!sameQuestion(message, query)) return 'no';
+  return (message[2]! & 0x02) === 0 ? 'yes' : 'truncated';
 }
 
 /**
@@ -139,7 +160,13 @@ function readRecords(message: Buffer, from: number, type: RecordType): Answer {
   for (let links = 0; links <= MAX_ALIASES; links++) {
     const found = recordsOf(message, from, type, owner);
     if (found === undefined) return UNREADABLE;
-    if (typeof found !== 'string') return found.length > 0 ? { kind: 'addresses', addresses: found } : NO_ADDRESS;
+    if (typeof found !== 'string') {
+      if (found.length === 0) return NO_ADDRESS;
+      const alias = owner === undefined ? undefined : dotted(owner);
+      return alias === undefined
+        ? { kind: 'addresses', addresses: found }
+        : { kind: 'addresses', addresses: found, alias };
+    }
     owner = found;
   }
   return { kind: 'failed', why: `more than ${MAX_ALIASES} aliases` };
@@ -229,4 +256,16 @@ function readName(message: Buffer, at: number): string | undefined {
     }
   }
   return undefined;
+}
+
+/** A name of `readName` as it is written; undefined where it cannot be one of a host. */
+function dotted(name: string): string | undefined {
+  const labels: string[] = [];
+  for (let at = 0; at < name.length; at += 1 + name.charCodeAt(at)) {
+    labels.push(name.slice(at + 1, at + 1 + name.charCodeAt(at)));
+  }
+  // A dot within a label would pass for two of them.
+  if (labels.some((label) => label.includes('.'))) return undefined;
+  const text = labels.join('.');
+  return nameFault(text) === undefined ? text : undefined;
 }

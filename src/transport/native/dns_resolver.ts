@@ -12,10 +12,12 @@
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { domainToASCII } from 'node:url';
+import type { SshfpAnswer } from '../../ssh/sshfp.ts';
 import type { TimerSource } from '../../util/timer_wheel.ts';
 import { type Family, familyOf, inOrder, leadsOut } from './addresses.ts';
 import { type Asker, DnsClient, type LookupFault, type LookupResult } from './dns_client.ts';
 import { nameFault } from './dns_message.ts';
+import { SshfpLookup } from './dns_sshfp.ts';
 import { type HostAddresses, parseHosts } from './hosts_file.ts';
 import { candidates, parseResolvConf, type ResolvConf, type ServerAddress } from './resolv_conf.ts';
 import { type NameResolver, quiet, ResolveError, type ResolveFault, rejected } from './resolver.ts';
@@ -62,6 +64,7 @@ export class DnsResolver implements NameResolver {
   #conf: ResolvConf | undefined;
   #client: DnsClient | undefined;
   #ipv6: boolean | undefined;
+  #sshfp: SshfpLookup | undefined;
   #closed = false;
   /** What was answered, is being asked for, or does not exist. What is being asked for is bounded by the client. */
   readonly #known = new Remembered<readonly string[] | Promise<readonly string[]> | Refused>(REMEMBERED);
@@ -78,6 +81,26 @@ export class DnsResolver implements NameResolver {
     if (known === undefined) return this.#find(name, id, family);
     if (!(known instanceof Refused)) return known;
     return known.until > this.#options.clock.now() ? rejected(known.error) : this.#find(name, id, family);
+  }
+
+  /**
+   * For CanonicalizeHostname: false, there is no such name · true, there is · text, there is, and it is an alias of this. A name with a
+   * dot at its end is complete. Rejects with ResolveError where nobody can say.
+   */
+  async canonical(name: string, family: Family): Promise<boolean | string> {
+    const bare = asciiOf(name).replace(/\.$/, '');
+    if (whyNoName(bare) !== undefined) return false;
+    if (this.#hostsFile().has(bare)) return true;
+    const result = await new Promise<LookupResult>((told) => this.ask(bare, family, { told }));
+    if (result.kind === 'addresses') return result.alias ?? true;
+    if (result.fault === 'no-name' || result.fault === 'no-address') return false;
+    throw new ResolveError(name, result.fault, result.why);
+  }
+
+  /** For VerifyHostKeyDNS: the SSHFP records of a name. Never rejects. */
+  sshfp(name: string): Promise<SshfpAnswer> {
+    this.#sshfp ??= new SshfpLookup(this.#settings());
+    return this.#sshfp.resolve(asciiOf(name));
   }
 
   close(): void {

@@ -8,6 +8,7 @@
  * One connection to a host at a time, and all of them to the address that answered first. Whoever has a key in his list and
  * cannot sign with it has not shown it.
  */
+import { isIP } from 'node:net';
 import { Offer, type Preferences } from '../../ssh/algorithms.ts';
 import type { Arena } from '../../ssh/arena.ts';
 import { isCertificateType } from '../../ssh/certificate.ts';
@@ -19,7 +20,7 @@ import { compareSshfp, type SshfpAnswer, type SshfpResolver } from '../../ssh/ss
 import { TransportLayer } from '../../ssh/transport.ts';
 import type { ShownKeys, Watch } from '../transport.ts';
 import { unlessStopped } from '../unless_stopped.ts';
-import type { Dialer, Reachable, Reaching } from './dialer.ts';
+import type { Dialer, Reachable, Reaching, SetTimer } from './dialer.ts';
 import type { Dial } from './jump.ts';
 import type { Route } from './route.ts';
 
@@ -50,6 +51,8 @@ export interface ScanOptions {
 const SEEN = new SshError('stopped', 'only the host key was asked for');
 /** How a server ends a key exchange for which it has no key, after it has said who it is. */
 const HAS_NONE: ReadonlySet<SshErrorReason> = new Set(['closed', 'reset', 'disconnected', 'algorithm']);
+/** A name server that keeps silent is no reason to do without the keys. */
+const SSHFP_MS = 5000;
 const NO_RECORDS: SshfpAnswer = { records: [], secure: false };
 
 /** One key exchange that ends with the server's signature. */
@@ -121,12 +124,14 @@ class Showing implements Reaching<Shown> {
 export class KeyScanner {
   readonly #dialer: Dialer;
   readonly #arena: Arena;
+  readonly #setTimer: SetTimer;
   /** By preferences, then by the host key algorithms asked for. */
   readonly #offers = new Map<Preferences, Map<string, Offer>>();
 
-  constructor(dialer: Dialer, arena: Arena) {
+  constructor(dialer: Dialer, arena: Arena, setTimer: SetTimer) {
     this.#dialer = dialer;
     this.#arena = arena;
+    this.#setTimer = setTimer;
   }
 
   /** Rejects with what the way, the key exchange or the verifier rejects with; then nothing of the host counts. */
@@ -199,9 +204,12 @@ export class KeyScanner {
     resolve: SshfpResolver | undefined,
     keys: readonly PlainKey[],
   ): Promise<ShownKeys['sshfp']> {
-    if (resolve === undefined) return 'none';
-    const asked = resolve(name).catch(() => NO_RECORDS);
-    const { records, secure } = await unlessStopped(watch, asked);
+    // Addresses have no such records.
+    if (resolve === undefined || isIP(name) !== 0) return 'none';
+    const asked = Promise.withResolvers<SshfpAnswer>();
+    const late = this.#setTimer(SSHFP_MS, () => asked.resolve(NO_RECORDS));
+    resolve(name).then(asked.resolve, () => asked.resolve(NO_RECORDS));
+    const { records, secure } = await unlessStopped(watch, asked.promise).finally(() => late.cancel());
     const verdicts = keys.map(({ blob }) => compareSshfp(records, blob));
     // A record for one type says nothing of another; one that matches speaks for the host.
     if (verdicts.includes('match')) return secure ? 'secure' : 'match';

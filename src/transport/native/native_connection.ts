@@ -4,6 +4,7 @@ import type { Reached } from '../../contracts/task.ts';
 import type { SshClient } from '../../ssh/client.ts';
 import { SshError } from '../../ssh/errors.ts';
 import type { Session } from '../../ssh/session.ts';
+import type { SessionRequests } from '../../ssh/session_requests.ts';
 import { KILL_COMMAND, type KillAnswer, killAnswer, killScript } from '../kill.ts';
 import type { Connection, ExecOptions, ProcessEnd, RemoteProcess } from '../transport.ts';
 
@@ -17,9 +18,12 @@ const KILL_OUTPUT = 4096;
 export class NativeConnection implements Connection {
   readonly #client: SshClient;
   readonly #setTimer: SetTimer;
+  readonly #requests: SessionRequests | undefined;
   readonly reached: Reached;
 
-  constructor(client: SshClient, setTimer: SetTimer, address: string, port: number) {
+  /** `requests`: what each session asks for before its command. */
+  constructor(client: SshClient, setTimer: SetTimer, address: string, port: number, requests?: SessionRequests) {
+    this.#requests = requests;
     this.#client = client;
     this.#setTimer = setTimer;
     const transport = 'native';
@@ -41,6 +45,7 @@ export class NativeConnection implements Connection {
       begin: () => options.begin(),
       started: () => options.started(),
       lingerMs: options.lingerMs,
+      ...(this.#requests && { requests: this.#requests }),
     });
     return new NativeProcess(session, (graceMs) => this.#kill(graceMs));
   }

@@ -9,6 +9,7 @@ import { rsaBits } from '../../ssh/rsa_bits.ts';
 import { TimerEntry, TimerWheel } from '../../util/timer_wheel.ts';
 import type { Connection, ConnectOptions, Watch } from '../transport.ts';
 import { unlessStopped } from '../unless_stopped.ts';
+import { agentChannels } from './agent_forward.ts';
 import { classify } from './classify.ts';
 import { Dialer, type SetTimer } from './dialer.ts';
 import type { Dial } from './jump.ts';
@@ -50,7 +51,7 @@ export class NativeTransport {
       setTimer: this.#setTimer,
       login: (hop, dial) => this.#client(hop, dial, false, undefined),
     });
-    this.#scanner = new KeyScanner(this.#dialer, this.#arena);
+    this.#scanner = new KeyScanner(this.#dialer, this.#arena, this.#setTimer);
   }
 
   /** Looks at the keys of a host, without a login to it; rejects with what `classify` takes. */
@@ -65,12 +66,12 @@ export class NativeTransport {
     const { value, address } = await this.#dialer.reach(route, watch, (dial) =>
       this.#client(route, dial, options.session, watch),
     );
-    return new NativeConnection(value, this.#setTimer, address, route.port);
+    return new NativeConnection(value, this.#setTimer, address, route.port, route.profile.requests);
   }
 
   #client(route: Route, dial: Dial, session: boolean, watch: Watch | undefined): SshClient {
     const { credentials, keyHost, profile } = route;
-    const { hostKeys, keepaliveMs, keepaliveCount, rekeyBytes, requiredRsaBits } = profile;
+    const { hostKeys, keepaliveMs, keepaliveCount, rekeyBytes, requiredRsaBits, forwardAgent } = profile;
     return new SshClient(
       {
         dial,
@@ -82,6 +83,8 @@ export class NativeTransport {
         ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
         ...(keepaliveCount === undefined ? {} : { keepaliveCount }),
         ...(rekeyBytes === undefined ? {} : { rekeyBytes }),
+        // A jump host carries bytes only: no session of it asks for the agent.
+        ...(forwardAgent === undefined || watch === undefined ? {} : { onAgentChannel: agentChannels(forwardAgent) }),
       },
       {
         identified: () => watch?.enter('handshake'),

@@ -117,7 +117,7 @@ class ProxyStream implements ClientStream {
     // Without a process there is nothing to signal.
     if (this.#child?.pid === undefined) this.#gone = true;
     const why = error.code ?? error.message;
-    this.#tell(new SshError('connect', `${this.#program} could not be started: ${why}`, {}, { cause: error }));
+    this.#tell(new SshError('connect', `${this.#program} could not be started: ${why}`, { proxy: true }, { cause: error }));
   }
 
   #received(chunk: Buffer): void {
@@ -154,7 +154,7 @@ class ProxyStream implements ClientStream {
     const how = howEnded(exitCode, signalCode);
     const words = shown(this.#stderr.toString('utf8').trim());
     const message = `${this.#program} ${how}${words === '' ? '' : `: ${words}`}`;
-    return new SshError(this.#identified ? 'closed' : 'connect', message);
+    return new SshError(this.#identified ? 'closed' : 'connect', message, { proxy: true });
   }
 
   #tell(error: SshError | undefined): void {

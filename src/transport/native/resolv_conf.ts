@@ -25,6 +25,8 @@ export interface ResolvConf {
   readonly rotate: boolean;
   /** `options use-vc`: TCP from the start. @default false */
   readonly tcp: boolean;
+  /** `options trust-ad`: the servers, and the way to them, are trusted to say what DNSSEC vouches for. @default false */
+  readonly trustAd: boolean;
   /** `options no-aaaa`: IPv6 addresses are asked for only where nothing else is wanted. @default false */
   readonly noAaaa: boolean;
 }
@@ -59,6 +61,7 @@ export function parseResolvConf(text: string): ResolvConf {
     attempts: number(options.get('attempts'), 1, MAX.attempts, 2),
     rotate: options.has('rotate'),
     tcp: options.has('use-vc'),
+    trustAd: options.has('trust-ad'),
     noAaaa: options.has('no-aaaa'),
   };
 }

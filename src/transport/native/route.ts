@@ -8,6 +8,7 @@
 import type { Preferences } from '../../ssh/algorithms.ts';
 import type { Credentials } from '../../ssh/client_auth.ts';
 import type { HostKeyVerifier } from '../../ssh/host_key_policy.ts';
+import type { SessionRequests } from '../../ssh/session_requests.ts';
 import type { Family } from './addresses.ts';
 
 export interface Profile {
@@ -28,6 +29,10 @@ export interface Profile {
   readonly keepaliveMs?: number | undefined;
   /** @default 3 */
   readonly keepaliveCount?: number | undefined;
+  /** What each session asks for before its command: SendEnv, SetEnv, ForwardAgent, RequestTTY. @default nothing */
+  readonly requests?: SessionRequests | undefined;
+  /** The socket of the agent that the host may use; undefined: none. */
+  readonly forwardAgent?: string | undefined;
   /** Bytes under one set of keys. @default those of RFC 4253 §9 */
   readonly rekeyBytes?: number | undefined;
 }

@@ -1,5 +1,6 @@
 /** How hosts are reached: labels, options and ssh_config come together as ssh itself puts them together. */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -225,6 +226,49 @@ describe('host keys', () => {
     await expect(asked(await open(config, { hostKeys: 'strict' }), 'newer')).rejects.toThrow(/unknown/);
     writeFileSync(join(dir, 'more/web9'), `web9 ssh-ed25519 ${blob.toString('base64')}\n`);
     await asked(router, 'web9');
+  });
+});
+
+describe('DNS', () => {
+  it('vouches for host keys where VerifyHostKeyDNS asks it', async () => {
+    const key = keygen(dir, 'dns_host');
+    const blob = Buffer.from(readFileSync(`${key}.pub`, 'utf8').split(' ')[1]!, 'base64');
+    const fingerprint = createHash('sha256').update(blob).digest();
+    const asked: string[] = [];
+    const none = 'UserKnownHostsFile none\nGlobalKnownHostsFile none\n';
+    const deps = {
+      setTimer,
+      warn() {},
+      jump: undefined,
+      lookup: async () => true as const,
+      sshfp: async (name: string) => {
+        asked.push(name);
+        return { records: [{ algorithm: 4, type: 2, fingerprint }], secure: name !== 'unsigned' };
+      },
+    };
+    const config = file('dns', `Match host off\n  VerifyHostKeyDNS no\nMatch all\n  VerifyHostKeyDNS yes\n${none}`);
+    const router = await Router.open({ config, agent: false }, deps);
+    const verify = async (label: string) => {
+      const { profile, keyHost } = await routeOf(router, label);
+      return profile.hostKeys.verify(keyHost, 'ssh-ed25519', blob);
+    };
+    await verify('signed');
+    await expect(verify('unsigned')).rejects.toThrow(/unknown/);
+    await expect(verify('off')).rejects.toThrow(/unknown/);
+    expect(asked).toEqual(['signed', 'unsigned']);
+  });
+
+  it('gives names their canonical form, and takes no other', async () => {
+    const config = `CanonicalizeHostname yes\nCanonicalDomains a.example b.example\nCanonicalizeFallbackLocal no\nCanonicalizePermittedCNAMEs *.b.example:*.c.example\nMatch final host *.c.example\n  Port 2200\n`;
+    const lookup = async (name: string) => (name === 'web.b.example.' ? 'real.c.example' : false);
+    const router = await Router.open(
+      { config: file('canonical', config), agent: false },
+      { setTimer, warn() {}, jump: undefined, lookup },
+    );
+    expect(await routeOf(router, 'web')).toMatchObject({ name: 'real.c.example', port: 2200 });
+    await expect((async () => router.reach(hostOf('gone')))()).rejects.toThrow(
+      /no domain of CanonicalDomains has .*"gone"/,
+    );
   });
 });
 

@@ -74,7 +74,7 @@ describe('answers', () => {
         { type: 'CNAME', value: 'a.example' },
         { name: 'a.example', type: 'A', value: '192.0.2.1' },
       ],
-      { kind: 'addresses', addresses: ['192.0.2.1'] },
+      { kind: 'addresses', addresses: ['192.0.2.1'], alias: 'a.example' },
     ],
     [
       'aliases in the wrong order',
@@ -83,7 +83,7 @@ describe('answers', () => {
         { name: 'a.example', type: 'CNAME', value: 'B.example' },
         { type: 'CNAME', value: 'a.example' },
       ],
-      { kind: 'addresses', addresses: ['192.0.2.1'] },
+      { kind: 'addresses', addresses: ['192.0.2.1'], alias: 'b.example' },
     ],
     ['an alias without an address', [{ type: 'CNAME', value: 'a.example' }], { kind: 'no-address' }],
     ['an alias of itself', [{ type: 'CNAME', value: 'web1.example' }], { kind: 'failed', why: 'more than 8 aliases' }],
@@ -109,7 +109,7 @@ describe('answers', () => {
     { name: `a${links}`, type: 'A', value: '192.0.2.1' },
   ];
   test('eight aliases are followed, nine are not', () => {
-    expect(answer(chain(8))).toEqual({ kind: 'addresses', addresses: ['192.0.2.1'] });
+    expect(answer(chain(8))).toEqual({ kind: 'addresses', addresses: ['192.0.2.1'], alias: 'a8' });
     expect(answer(chain(9))).toEqual({ kind: 'failed', why: 'more than 8 aliases' });
   });
 

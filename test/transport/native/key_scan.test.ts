@@ -53,7 +53,7 @@ function listen(onSocket: (socket: Socket) => void): Promise<number> {
   });
 }
 
-/** A server that offers these algorithms, with the keys that it has for them. Ports of each connection are in `from`. */
+/** A server that offers these algorithms, with the keys that it has for them. */
 function serve(offered: readonly string[], keys: Readonly<Record<string, HostKey>>): Promise<number> {
   const offer = new Offer('server', { ...DEFAULT_PREFERENCES, hostKey: offered });
   return listen((socket) => {
@@ -79,7 +79,7 @@ function serve(offered: readonly string[], keys: Readonly<Record<string, HostKey
       closed() {},
     });
     connection.start();
-    socket.on('data', (chunk) => connection.receive(chunk));
+    socket.on('data', (chunk) => connection.receive(chunk as Buffer));
     socket.on('end', () => socket.end());
   });
 }
@@ -97,20 +97,24 @@ interface ScanParts {
   readonly sshfp?: () => Promise<SshfpAnswer>;
   readonly watch?: Watch;
   readonly known?: string;
+  readonly name?: string;
 }
 
-async function scan(port: number, { sshfp, watch, known = '' }: ScanParts = {}): Promise<Scanned> {
+async function scan(
+  port: number,
+  { sshfp, watch, known = '', name = 'host.example' }: ScanParts = {},
+): Promise<Scanned> {
   const verifier = createHostKeyVerifier({
     policy: 'strict',
     known: KnownHosts.parse([{ file: 'known', text: Buffer.from(known) }]),
     file: 'known',
   });
-  const resolver = { resolve: (name: string) => [name], close() {} };
+  const resolver = { resolve: () => ['127.0.0.1'], close() {} };
   const transport = new NativeTransport({ resolver, clock });
   closing.push(() => void transport.close());
   const route: Route = {
     label: 'host',
-    name: '127.0.0.1',
+    name,
     port,
     credentials: { user: 'nobody', keys: [] },
     keyHost: { name: 'host', port: 22 },
@@ -204,6 +208,14 @@ describe('SSHFP records', () => {
     const { shown } = await scan(port, { sshfp: async () => ({ records: await answers[records](), secure }) });
     expect(shown.sshfp).toBe(verdict);
     expect(shown.keys).toHaveLength(1);
+  });
+
+  it('are not asked for of an address', async () => {
+    const port = await serve(ED25519, { 'ssh-ed25519': ed25519() });
+    const sshfp = () => {
+      throw new Error('asked');
+    };
+    expect((await scan(port, { sshfp, name: '127.0.0.1' })).shown.sshfp).toBe('none');
   });
 
   it('of other keys stop the host', async () => {

@@ -45,6 +45,7 @@ describe('resolv.conf', () => {
     rotate: false,
     tcp: false,
     noAaaa: false,
+    trustAd: false,
   };
 
   test.each<[string, string, Partial<ReturnType<typeof parseResolvConf>>]>([
@@ -68,8 +69,8 @@ describe('resolv.conf', () => {
     ],
     [
       'options',
-      'options ndots:3 timeout:2 attempts:4 rotate use-vc no-aaaa edns0',
-      { ndots: 3, timeoutMs: 2000, attempts: 4, rotate: true, tcp: true, noAaaa: true },
+      'options ndots:3 timeout:2 attempts:4 rotate use-vc no-aaaa edns0 trust-ad',
+      { ndots: 3, timeoutMs: 2000, attempts: 4, rotate: true, tcp: true, noAaaa: true, trustAd: true },
     ],
     [
       'options out of bounds',

@@ -3,8 +3,8 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
 import type { ServerAddress } from '../../../src/transport/native/resolv_conf.ts';
 
-export type TypeName = 'A' | 'AAAA' | 'CNAME' | 'TXT';
-const TYPES: Readonly<Record<TypeName, number>> = { A: 1, CNAME: 5, TXT: 16, AAAA: 28 };
+export type TypeName = 'A' | 'AAAA' | 'CNAME' | 'TXT' | 'SSHFP';
+const TYPES: Readonly<Record<TypeName, number>> = { A: 1, CNAME: 5, TXT: 16, AAAA: 28, SSHFP: 44 };
 
 export interface Question {
   readonly name: string;
@@ -27,7 +27,12 @@ export interface AnswerRecord {
 /** `drop` says nothing; a list of buffers is sent as it is. */
 export type Reply =
   | 'drop'
-  | { readonly records?: readonly AnswerRecord[]; readonly code?: number; readonly truncated?: boolean }
+  | {
+      readonly records?: readonly AnswerRecord[];
+      readonly code?: number;
+      readonly truncated?: boolean;
+      readonly authentic?: boolean;
+    }
   | readonly Buffer[];
 
 export type Script = (question: Question) => Reply;
@@ -137,10 +142,10 @@ function questionOf(message: Buffer, over: 'udp' | 'tcp', from: number): Questio
 
 /** The answer to `question`, with its id. */
 export function answerTo(question: Question, reply: Exclude<Reply, 'drop' | readonly Buffer[]>): Buffer {
-  const { records = [], code = 0, truncated = false } = reply;
+  const { records = [], code = 0, truncated = false, authentic = false } = reply;
   const head = Buffer.from(question.message.subarray(0, question.end));
   head[2] = 0x81 | (truncated ? 2 : 0);
-  head[3] = 0x80 | code;
+  head[3] = 0x80 | (authentic ? 0x20 : 0) | code;
   head.writeUInt16BE(records.length, 6);
   return Buffer.concat([head, ...records.map(encodeRecord)]);
 }
@@ -164,6 +169,7 @@ function encodeName(name: string): Buffer {
 function encodeValue(type: TypeName, value: string): Buffer {
   if (type === 'A') return Buffer.from(value.split('.').map(Number));
   if (type === 'AAAA') return ipv6Bytes(value);
+  if (type === 'SSHFP') return Buffer.from(value, 'hex');
   return encodeName(value);
 }
 

@@ -31,6 +31,10 @@ export interface Summary {
   readonly truncated: number;
   /** Ended with `output left open`. */
   readonly leftOpen: number;
+  /** Ended with `output cut`. */
+  readonly outputCut: number;
+  /** Reached by the ssh program; the others by our own client. */
+  readonly byOpenssh: number;
   /** Attempts beyond the first, over all tasks. */
   readonly retries: number;
   /** The largest exit status seen; null where none came. */

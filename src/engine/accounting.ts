@@ -61,6 +61,8 @@ export class Accounting {
   #cutOff = 0;
   #truncated = 0;
   #leftOpen = 0;
+  #outputCut = 0;
+  #byOpenssh = 0;
   #retries = 0;
   #maxStatus: number | null = null;
   #stdoutBytes = 0;
@@ -89,6 +91,7 @@ export class Accounting {
     if (isUncertain(outcome)) this.#uncertain += 1;
     if (outcome.kind === 'timeout' && outcome.began !== 'no') this.#cutOff += 1;
     if (notes.length > 0) this.#addNotes(notes);
+    if (result.reached?.transport === 'openssh') this.#byOpenssh += 1;
     this.#retries += Math.max(0, result.attempt - 1);
     this.#addStatus(outcome);
     this.#stdoutBytes += result.stdout.total;
@@ -122,6 +125,8 @@ export class Accounting {
       cutOff: this.#cutOff,
       truncated: this.#truncated,
       leftOpen: this.#leftOpen,
+      outputCut: this.#outputCut,
+      byOpenssh: this.#byOpenssh,
       retries: this.#retries,
       maxStatus: this.#maxStatus,
       stdoutBytes: this.#stdoutBytes,
@@ -153,6 +158,7 @@ export class Accounting {
 
   #addNotes(notes: TaskResult['notes']): void {
     if (notes.includes('output left open')) this.#leftOpen += 1;
+    if (notes.includes('output cut')) this.#outputCut += 1;
     if (notes.includes('stdout truncated') || notes.includes('stderr truncated')) this.#truncated += 1;
   }
 
@@ -162,9 +168,9 @@ export class Accounting {
   }
 }
 
-/** Not ok, and the job did not begin; what was done before (`skipped`) was reached then. */
+/** Not ok, and the job did not begin; what was done before (`skipped`), or stopped by sudo (`failed`), was reached. */
 function isUnreached(outcome: Outcome): boolean {
-  return outcome.began === 'no' && outcome.kind !== 'skipped';
+  return outcome.began === 'no' && outcome.kind !== 'skipped' && outcome.kind !== 'failed';
 }
 
 /** May have run, and nobody knows with what result. A deadline or a user that cut it off is counted as that. */

@@ -109,6 +109,8 @@ function runEnd(summary: Summary, names: NdjsonNames): object {
     cutOff: summary.cutOff,
     truncated: summary.truncated,
     leftOpen: summary.leftOpen,
+    outputCut: summary.outputCut,
+    byOpenssh: summary.byOpenssh,
     retries: summary.retries,
     maxStatus: summary.maxStatus,
     stdoutBytes: summary.stdoutBytes,

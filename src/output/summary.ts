@@ -107,6 +107,10 @@ function remarkLines(summary: Summary, options: SummaryOptions): string[] {
   if (summary.leftOpen > 0) {
     lines.push(`${formatNumberOf(summary.leftOpen, 'output')} left open by something still running there`);
   }
+  if (summary.outputCut > 0) {
+    lines.push(`${formatNumberOf(summary.outputCut, 'output')} cut off by the end of the connection, after the status`);
+  }
+  if (summary.byOpenssh > 0) lines.push(`${formatNumberOf(summary.byOpenssh, 'host')} reached by the ssh program`);
   if (!options.hostKeysVerified) lines.push('host keys were NOT verified');
   const error = accountingError(summary);
   if (error !== undefined) lines.push(`INTERNAL ERROR: ${error}; please report this`);

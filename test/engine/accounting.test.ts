@@ -92,10 +92,19 @@ describe('accounting', () => {
     const stdout = new Bytes(Buffer.from('abc'), 10);
     accounting.add(resultOf(0, ok, { attempt: 4, stdout, notes: ['stdout truncated', 'stderr truncated'] }));
     accounting.add(resultOf(1, ok, { attempt: 2, stderr: stdout, notes: ['output left open'] }));
-    accounting.add(resultOf(2, ok, { stdout }));
+    const reached = { transport: 'openssh', address: 'a', port: 22, fingerprint: '', software: '' } as const;
+    accounting.add(resultOf(2, ok, { stdout, notes: ['output cut'], reached }));
     accounting.endRound(0);
     const summary = accounting.summary({ ...FACTS, durationMs: 9, stopped: 'deadline', limitedBy: 'fanout' });
-    expect(summary).toMatchObject({ retries: 4, truncated: 1, leftOpen: 1, stdoutBytes: 20, stderrBytes: 10 });
+    expect(summary).toMatchObject({
+      retries: 4,
+      truncated: 1,
+      leftOpen: 1,
+      outputCut: 1,
+      byOpenssh: 1,
+      stdoutBytes: 20,
+      stderrBytes: 10,
+    });
     expect(summary).toMatchObject({ durationMs: 9, stopped: 'deadline', limitedBy: 'fanout', maxStatus: 0 });
   });
 

@@ -178,6 +178,8 @@ export function summaryOf(parts: readonly (readonly [Outcome, number])[], change
     cutOff: sum((o) => o.kind === 'timeout' && o.began === 'yes'),
     truncated: 0,
     leftOpen: 0,
+    outputCut: 0,
+    byOpenssh: 0,
     retries: 0,
     maxStatus: parts.reduce<number | null>(
       (most, [o]) => ('status' in o ? Math.max(most ?? 0, o.status ?? 0) : most),

@@ -40,7 +40,8 @@ describe('renderSummary', () => {
   });
 
   it('says aloud what has to be known', () => {
-    const summary = summaryOf([[OK, 3]], { cutOff: 1, uncertain: 2, truncated: 1, leftOpen: 2, stopped: 'deadline' });
+    const counts = { cutOff: 1, uncertain: 2, truncated: 1, leftOpen: 2, outputCut: 1, byOpenssh: 2 };
+    const summary = summaryOf([[OK, 3]], { ...counts, stopped: 'deadline' });
     const text = renderSummary(summary, { ...options, hostKeysVerified: false });
     for (const line of [
       'host keys were NOT verified',
@@ -48,6 +49,8 @@ describe('renderSummary', () => {
       '2 tasks may have run, result not known',
       '1 output truncated (--max-output)',
       '2 outputs left open by something still running there',
+      '1 output cut off by the end of the connection, after the status',
+      '2 hosts reached by the ssh program',
       'stopped at the deadline of the run (--deadline)',
     ]) {
       expect(text.split('\n')).toContain(line);

@@ -74,13 +74,18 @@ interface EventsRun extends CliRun {
 /** A client that takes longer than this is ended, and its check with it. */
 const CLIENT_LIMIT = 15 * MINUTE;
 
-/** Runs `myriad run ARGS` in a process of its own; every line of its stdout goes to `line` as it comes. */
-async function runCli(room: Room, args: readonly string[], line: (text: string) => void): Promise<CliRun> {
+/** Runs `myriad VERB ARGS` in a process of its own; every line of its stdout goes to `line` as it comes. */
+async function runCli(
+  room: Room,
+  args: readonly string[],
+  line: (text: string) => void,
+  verb: 'run' | 'trust' = 'run',
+): Promise<CliRun> {
   const usage = join(room.dir, 'usage.json');
   const meter = join(room.dir, 'meter.cjs');
   const write = `require('node:fs').writeFileSync(${JSON.stringify(usage)}, JSON.stringify(process.resourceUsage()))`;
   writeFileSync(meter, `process.on('exit', () => ${write});`);
-  const argv = ['--require', meter, CLI, 'run', '--progress', 'never', '--yes', ...args];
+  const argv = ['--require', meter, CLI, verb, '--progress', 'never', '--yes', ...args];
   const signal = AbortSignal.any([room.signal, AbortSignal.timeout(CLIENT_LIMIT)]);
   const started = performance.now();
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
@@ -226,6 +231,12 @@ const CHECKS: readonly Check[] = [
     },
   },
   {
+    name: 'trust',
+    what: '`trust` on 10,000 simulated hosts with 1,000 keys, then one command at `--host-keys strict`, then `trust` again',
+    bound: 'every key learnt, exactly the right ones; all ok; then all known',
+    run: trustThenRun,
+  },
+  {
     name: 'repeat',
     what: '200 × `echo hello world {i}` on one sshd with default settings',
     bound: '200 ok, each with its own answer, in order (MaxStartups drops are retried)',
@@ -270,6 +281,24 @@ const CHECKS: readonly Check[] = [
     },
   },
 ];
+
+async function trustThenRun(room: Room): Promise<Finding> {
+  const hosts = 10_000;
+  await using fleet = await startFleet(room, hosts);
+  const learnt = join(room.dir, 'learnt');
+  const right = join(room.dir, `known_hosts_${hosts}`);
+  // No ssh_config: Debian's own hashes names, which could not be compared.
+  const args = [...fleet.args.map((word) => (word === right ? learnt : word)), '-F', 'none', '-f', '1000'];
+  const trust = await runCli(room, args, () => {}, 'trust');
+  const same = trust.status === 0 && readFileSync(learnt, 'utf8') === readFileSync(right, 'utf8');
+  const run = await runEvents(room, [...args, '--host-keys', 'strict', '--gather', 'discard', '--', 'true'], () => {});
+  const again = await runCli(room, args, () => {}, 'trust');
+  const known = again.status === 0 && again.complaint.includes('10,000 hosts known already');
+  const cost = `${((trust.cpuSeconds * 1000) / hosts).toFixed(2)} ms CPU a host, ${trust.peakMb.toFixed(0)} MB`;
+  const told = `${same ? 'the right keys' : `exit status ${trust.status}, other keys`} in ${trust.wallSeconds.toFixed(1)} s, ${cost}`;
+  const last = known ? `all known in ${again.wallSeconds.toFixed(1)} s` : `exit status ${again.status}`;
+  return { measured: `${told}; ${counted(run.end)}; ${last}`, passed: same && known && run.end.outcomes.ok === hosts };
+}
 
 async function silentFirst(room: Room): Promise<Finding> {
   await using silent = await Simulator.start({ hosts: 10, base: '127.3.0.0', faults: { silent: 1 } });

@@ -204,7 +204,8 @@ export function wordsOf(flags: ReachFlags): Words {
     ...(flags.ipv6Only ? ['-6'] : []),
     ...(flags.askPassword ? ['-k'] : []),
     ...one('--password-file', flags.passwordFile),
-    ...one('--password-command', flags.passwordCommand),
+    // It may hold a secret, and what is printed may be kept.
+    ...(flags.passwordCommand === undefined ? [] : ["--password-command '…'"]),
     ...shared,
   ];
   return {

@@ -12,7 +12,7 @@ import {
   type Run,
 } from '../index.ts';
 import { exitCode } from '../output/exit_code.ts';
-import { formatCount, formatNumberOf } from '../output/format.ts';
+import { formatNumberOf } from '../output/format.ts';
 import { KeyReview } from '../output/key_review.ts';
 import { Obstacles } from '../output/obstacles.ts';
 import { Writer } from '../output/writer.ts';
@@ -97,19 +97,14 @@ async function perform(flags: TrustFlags): Promise<number> {
   // Jump hosts may want a password; the hosts themselves are not logged in to.
   await using hosts = fleet(fleetOptions(flags, selection, new TerminalSecrets()));
   checkExpected(hosts.count, flags.expect);
-  const [stdout, stderr] = [new Writer(process.stdout), new Writer(process.stderr)];
-  try {
-    const run = hosts.hostKeys({ all: flags.all ?? false });
-    const look = await lookAt(run, hosts, flags, { stdout, stderr });
-    stderr.write(warningLines(hosts.warnings));
-    say(stderr, look.report);
-    if (look.code === 130) throw new MyriadError('aborted', 'interrupted: no key was added');
-    if (look.found.length > 0) await keep(look, hosts, flags, { out, stdout, stderr });
-    return look.code;
-  } finally {
-    await stdout.end();
-    await stderr.end();
-  }
+  const run = hosts.hostKeys({ all: flags.all ?? false });
+  const look = await lookAt(run, hosts, flags);
+  await say(`${warningLines(hosts.warnings)}${text(look.report)}`);
+  if (look.code === 130) throw new MyriadError('aborted', 'interrupted: no key was added');
+  if (look.found.length === 0) return look.code;
+  if (flags.out !== undefined) await writeOut(look, hosts, flags.out, out);
+  else if (await add(look, hosts, flags.yes ?? false)) return look.code === 0 ? 5 : look.code;
+  return look.code;
 }
 
 /** A question that nobody would be there to answer is asked before the hosts are. */
@@ -130,21 +125,18 @@ interface Look {
 }
 
 /** Looks at all keys, and puts into words what was found. */
-async function lookAt(
-  run: Run,
-  hosts: Fleet,
-  flags: TrustFlags,
-  writers: { readonly stdout: Writer; readonly stderr: Writer },
-): Promise<Look> {
+async function lookAt(run: Run, hosts: Fleet, flags: TrustFlags): Promise<Look> {
   const names = { label: (index: number) => run.label(index), fold: foldHosts };
   const width = process.stderr.isTTY ? { columns: columns() } : {};
   const destination = hosts.destination.bind(hosts);
   const obstacles = new Obstacles({ ...names, ...width, destination, words: wordsOf(flags) });
-  const review = new KeyReview({ ...names, verbose: flags.verbose ?? false });
+  const review = new KeyReview({ ...names, verbose: flags.verbose ?? false, ...width });
   const places = new Map<number, HostKeys>();
   const trusted = { known: 0, certificate: 0 };
+  const [stdout, stderr] = [new Writer(process.stdout), new Writer(process.stderr)];
   const summary = await follow(run, {
-    ...writers,
+    stdout,
+    stderr,
     progress: flags.progress,
     take: (result) => {
       obstacles.add(result);
@@ -156,6 +148,8 @@ async function lookAt(
       review.add(result.index, found.keys, found.sshfp);
     },
   });
+  // What is written to the terminal next must not come before it.
+  await stderr.end();
   const found = [...places].sort(([a], [b]) => a - b).map(([, keys]) => keys);
   const report = [...review.lines()];
   const before = summary.outcomes.skipped;
@@ -171,45 +165,51 @@ async function lookAt(
   return { found, keys: review.keys, report, code: code === 4 && summary.outcomes['host-key'] > 0 ? 5 : code };
 }
 
-/** Writes the keys to the file of `--out`, or adds them where they belong once somebody said so. */
-async function keep(
-  { found, keys }: Look,
-  hosts: Fleet,
-  flags: TrustFlags,
-  to: { readonly out: OutputFile | undefined; readonly stdout: Writer; readonly stderr: Writer },
-): Promise<void> {
-  const what = `${formatNumberOf(keys, 'key')} of ${formatNumberOf(found.length, 'host')}`;
-  const files = new Set<string>();
-  let lines = '';
-  for (const one of found) {
-    const { file = '', hashNames } = await hosts.knownHostsOf(one.host);
-    files.add(file);
-    if (flags.out !== undefined) lines += knownHostsLines(one, hashNames);
-  }
-  if (flags.out !== undefined) {
-    if (to.out) await to.out.write(lines);
-    else to.stdout.write(lines);
-    if (to.out) say(to.stderr, [`${what} written to ${flags.out}`]);
-    return;
-  }
-  const where = [...files].map(tilde).join(', ');
-  to.stderr.flush();
-  if (!flags.yes && !(await confirm(`Add ${what} to ${where}?`))) {
-    throw new MyriadError('guard', 'not confirmed; no key was added');
-  }
-  for (const { file, keys, hosts: learnt, changed } of await hosts.learn(found)) {
-    say(to.stderr, [`${formatNumberOf(keys, 'key')} of ${formatNumberOf(learnt, 'host')} added to ${tilde(file)}`]);
-    if (changed.length === 0) continue;
-    const set = foldHosts(changed.map(({ label }) => label));
-    say(to.stderr, [
-      `${formatCount(changed.length)} not added, since that file has got other keys of them meanwhile: ${set}`,
-    ]);
-  }
+function counted({ keys, found }: Look): string {
+  return `${formatNumberOf(keys, 'key')} of ${formatNumberOf(found.length, 'host')}`;
 }
 
-function say(stderr: Writer, lines: readonly string[]): void {
-  stderr.write(lines.map((line) => `${line}\n`).join(''));
-  stderr.flush();
+/** Writes their lines to the file of `--out`; undefined: stdout. */
+async function writeOut(look: Look, hosts: Fleet, name: string, out: OutputFile | undefined): Promise<void> {
+  const stdout = new Writer(process.stdout);
+  for (const found of look.found) {
+    const { hashNames } = await hosts.knownHostsOf(found.host);
+    const lines = knownHostsLines(found, hashNames);
+    if (out) await out.write(lines);
+    else stdout.write(lines);
+    if (stdout.full) await stdout.drained();
+  }
+  await stdout.end();
+  if (out) await say(`${counted(look)} written to ${name}\n`);
+}
+
+/** Adds them where they belong, once somebody said so. True: a file has got other keys of some host meanwhile. */
+async function add(look: Look, hosts: Fleet, yes: boolean): Promise<boolean> {
+  const files = new Set<string>();
+  for (const { host } of look.found) files.add((await hosts.knownHostsOf(host)).file ?? '');
+  if (!yes && !(await confirm(`Add ${counted(look)} to ${[...files].map(tilde).join(', ')}?`))) {
+    throw new MyriadError('guard', 'not confirmed; no key was added');
+  }
+  const learnt = await hosts.learn(look.found);
+  for (const { file, keys, hosts: count, changed } of learnt) {
+    await say(`${formatNumberOf(keys, 'key')} of ${formatNumberOf(count, 'host')} added to ${tilde(file)}\n`);
+    if (changed.length === 0) continue;
+    const set = foldHosts(changed.map(({ label }) => label));
+    const several = formatNumberOf(changed.length, 'host');
+    await say(`none of ${several} added: ${tilde(file)} has got other keys of them meanwhile: ${set}\n`);
+  }
+  return learnt.some(({ changed }) => changed.length > 0);
+}
+
+/** Resolves when it has left, so that a question comes after it. */
+async function say(words: string): Promise<void> {
+  const stderr = new Writer(process.stderr);
+  stderr.write(words);
+  await stderr.end();
+}
+
+function text(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 function tilde(file: string): string {

@@ -7,6 +7,7 @@ import { knownHostsLine } from '../ssh/known_hosts_entry.ts';
 import { appendLocked } from '../ssh/known_hosts_writer.ts';
 import { fingerprintOf } from '../ssh/public_key.ts';
 import type { ShownKeys } from '../transport/transport.ts';
+import type { RunOptions } from './options.ts';
 import type { HostKeyStore } from './reach/host_keys.ts';
 
 /** A key that a host has proven to hold. */
@@ -31,6 +32,17 @@ export interface HostKeys {
   readonly keys: readonly HostKey[];
   /** Whether its SSHFP records in DNS have one of these keys; `secure`: validated by DNSSEC. */
   readonly sshfp: 'match' | 'secure' | 'none';
+}
+
+/** A run that starts nothing on its hosts: there is no output to gather, and no command to end. */
+export type LookOptions = Pick<RunOptions, 'runMs' | 'signal' | 'listener'>;
+
+/** Throws `usage` for options that are of a run only. */
+export function lookOptions(options: LookOptions): RunOptions {
+  const { runMs, signal, listener, ...others } = options;
+  const [unknown] = Object.keys(others);
+  if (unknown === undefined) return options;
+  throw new MyriadError('usage', `unknown option "${unknown}"; known are runMs, signal, listener`);
 }
 
 /** How keys are learnt. */
@@ -58,9 +70,12 @@ interface Batch {
 
 const SALT_BYTES = 20;
 
-/** The keys in a result of `Fleet.hostKeys`; undefined where the host showed none, or none that counts. */
+/**
+ * The keys in a result of `Fleet.hostKeys`; undefined where the host showed none that counts. What hosts print themselves, in results of
+ * other runs, says nothing of their keys: do not give it those.
+ */
 export function hostKeysOf(result: TaskResult): HostKeys | undefined {
-  if (result.outcome.kind !== 'ok' || result.stdout.total === 0) return undefined;
+  if (result.outcome.kind !== 'ok' || result.outcome.status !== null) return undefined;
   const { name, port, trusted, keys, sshfp } = JSON.parse(result.stdout.text()) as ShownKeys;
   const read = keys.map(({ type, blob }) => ({ type, blob, fingerprint: fingerprintOf(Buffer.from(blob, 'base64')) }));
   return { host: result.host, name, port, trusted, keys: read, sshfp };

@@ -2,6 +2,7 @@
 import { MyriadError } from '../contracts/errors.ts';
 import type { Began, Outcome } from '../contracts/outcome.ts';
 import type { Reached, Target } from '../contracts/task.ts';
+import { knownHostsLine } from '../ssh/known_hosts_entry.ts';
 import type { SshfpResolver } from '../ssh/sshfp.ts';
 import type { NativeTransport } from '../transport/native/native_transport.ts';
 import type { Connection, ConnectOptions, ShownKeys, Transport, Watch } from '../transport/transport.ts';
@@ -31,6 +32,8 @@ export class ScanTransport implements Transport {
     if (!all && store.known.has(keyHost.name, keyHost.port) === true) throw new AlreadyKnown();
     const options = { verifier: store.verifier, sshfp: this.#sshfp };
     const { shown, address, fingerprint, software } = await this.#native.scan(route, watch, options);
+    // A name that cannot stand there, as an alias of commas, is this host's fault and not that of all that are learnt with it.
+    for (const { blob } of shown.keys) knownHostsLine(keyHost.name, keyHost.port, Buffer.from(blob, 'base64'));
     const reached: Reached = { transport: 'native', address, port: route.port, fingerprint, software };
     return new Scanned(reached, { ...keyHost, ...shown });
   }

@@ -1,6 +1,7 @@
 /** What to do about an outcome: at most one sentence, empty where there is nothing to say beyond the message. */
 import type {
   FailedOutcome,
+  NotPermittedOutcome,
   Outcome,
   RefusedOutcome,
   TimeoutOutcome,
@@ -10,7 +11,7 @@ import type {
 export function outcomeAdvice(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'failed':
-      return failedAdvice(outcome);
+      return outcome.status === null ? sudoAdvice(outcome) : failedAdvice(outcome);
     case 'signalled':
       return outcome.signal === 'KILL' ? "look for the out-of-memory killer in the host's log" : '';
     case 'no-status':
@@ -29,9 +30,11 @@ export function outcomeAdvice(outcome: Outcome): string {
       return 'look there before repeating it: the job may have run';
     case 'error':
       return 'a fault on this side, not of the host';
-    // The message of `host-key` carries its advice; the rest ended as it was asked for.
-    case 'ok':
+    // Its message says what to do about one host.
     case 'host-key':
+      return outcome.cause === 'unknown' ? 'for many: myriad trust collects their keys for review' : '';
+    // These ended as it was asked for.
+    case 'ok':
     case 'cancelled':
     case 'skipped':
     case 'not-run':
@@ -44,6 +47,13 @@ function failedAdvice(outcome: FailedOutcome): string {
   if (outcome.status === 127) return 'the host knows no such command: check its name and PATH there';
   if (outcome.status === 126) return 'the host cannot execute it: check its mode and format there';
   return '';
+}
+
+function sudoAdvice({ message, cause }: NotPermittedOutcome): string {
+  if (/password is required|Authentication required/i.test(message)) {
+    return cause === 'sudo' ? 'give its password: -K or --sudo-password-file' : 'let doas.conf say nopass there';
+  }
+  return `check what ${cause} lets this account do there`;
 }
 
 function refusedAdvice(outcome: RefusedOutcome): string {

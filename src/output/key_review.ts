@@ -3,6 +3,7 @@ import { IndexSet } from '../util/index_set.ts';
 import { escapeText } from './escape.ts';
 import { formatCount, formatNumberOf } from './format.ts';
 import { type Fold, foldBounded, type HostsLimits, type Label } from './hosts.ts';
+import { wrap } from './summary.ts';
 
 export interface ReviewedKey {
   readonly type: string;
@@ -14,6 +15,8 @@ export interface KeyReviewOptions {
   readonly fold: Fold;
   /** Every key, not only those that several hosts share. @default false */
   readonly verbose?: boolean;
+  /** Width of the terminal. @default lines are not broken */
+  readonly columns?: number;
 }
 
 interface SharedKey {
@@ -22,7 +25,10 @@ interface SharedKey {
   readonly hosts: IndexSet;
 }
 
-const LIMITS: HostsLimits = { labels: 10_000, characters: 200 };
+/** Characters of a host set, where there is no terminal to fit into. */
+const SET = 200;
+/** Below, a terminal is not cared for. */
+const NARROW = 40;
 /** Shared keys that are named without `-v`. */
 const MOST_SHARED = 5;
 
@@ -33,10 +39,14 @@ export class KeyReview {
   readonly #keys = new Map<string, SharedKey>();
   readonly #hosts = new IndexSet();
   readonly #confirmed = { match: 0, secure: 0, none: 0 };
+  readonly #limits: HostsLimits;
   #count = 0;
 
   constructor(options: KeyReviewOptions) {
     this.#options = options;
+    const { columns } = options;
+    const characters = columns === undefined ? SET : Math.max(NARROW, columns - NARROW);
+    this.#limits = { labels: 10_000, characters };
   }
 
   /** Keys to be added. */
@@ -69,20 +79,30 @@ export class KeyReview {
     if (this.#count === 0) return [];
     const verb = this.#hosts.size === 1 ? 'shows' : 'show';
     const lines = [`${formatNumberOf(this.#hosts.size, 'host')} ${verb} keys that are not known yet:`];
+    lines.push(...this.#typeLines(), ...this.#dnsLines());
+    lines.push(...(this.#options.verbose ? this.#allKeys() : this.#sharedKeys()));
+    return lines.flatMap((line) => this.#broken(line));
+  }
+
+  #broken(line: string): string[] {
+    const indent = /^ */.exec(line)![0];
+    return wrap(line.trimStart().split(' '), indent, this.#options.columns);
+  }
+
+  #typeLines(): string[] {
     const types = [...this.#types].sort((a, b) => b[1].size - a[1].size);
     const width = Math.max(...types.map(([, hosts]) => formatCount(hosts.size).length));
-    for (const [type, hosts] of types) {
-      lines.push(`  ${formatCount(hosts.size).padStart(width)} ${escapeText(type)}: ${this.#fold(hosts)}`);
-    }
-    if (this.#confirmed.secure > 0) {
-      lines.push(`${formatNumberOf(this.#confirmed.secure, 'host')} with SSHFP records in DNS that DNSSEC vouches for`);
-    }
-    if (this.#confirmed.match > 0) {
-      lines.push(
-        `${formatNumberOf(this.#confirmed.match, 'host')} with SSHFP records in DNS, which DNSSEC does not vouch for`,
-      );
-    }
-    return [...lines, ...(this.#options.verbose ? this.#allKeys() : this.#sharedKeys())];
+    return types.map(([type, hosts]) => {
+      return `  ${formatCount(hosts.size).padStart(width)} ${escapeText(type)}: ${this.#fold(hosts)}`;
+    });
+  }
+
+  #dnsLines(): string[] {
+    const { secure, match } = this.#confirmed;
+    const lines: string[] = [];
+    if (secure > 0) lines.push(`${formatNumberOf(secure, 'host')} with SSHFP records in DNS that DNSSEC vouches for`);
+    if (match > 0) lines.push(`${formatNumberOf(match, 'host')} with SSHFP records in DNS, without DNSSEC`);
+    return lines;
   }
 
   #sharedKeys(): string[] {
@@ -91,8 +111,7 @@ export class KeyReview {
     shared.sort((a, b) => b.hosts.size - a.hosts.size);
     const are = shared.length === 1 ? 'key is' : 'keys are';
     const lines = [
-      `${formatCount(shared.length)} ${are} shared by several hosts: normal where they are one machine or one image,`,
-      'else look into it:',
+      `${formatCount(shared.length)} ${are} shared by several hosts, as one machine or one image has them; else ask why:`,
       ...shared.slice(0, MOST_SHARED).map((key) => this.#keyLine(key)),
     ];
     const more = shared.length - MOST_SHARED;
@@ -111,7 +130,7 @@ export class KeyReview {
 
   #fold(hosts: IndexSet): string {
     const { label, fold } = this.#options;
-    const { text, more } = foldBounded(hosts, hosts.size, label, fold, LIMITS);
+    const { text, more } = foldBounded(hosts, hosts.size, label, fold, this.#limits);
     return `${escapeText(text)}${more > 0 ? ` … and ${formatCount(more)} more` : ''}`;
   }
 }

@@ -12,7 +12,7 @@ import { type Fold, foldBounded, type HostsLimits, type Label } from './hosts.ts
 import { wrap } from './summary.ts';
 
 /** A host set in a line to type is this long at most; beyond, the line is about the hosts as they were given. */
-export const SHORT_SET = 200;
+const SHORT_SET = 200;
 
 /** The words of this command line, to be used again. */
 export interface Words {
@@ -111,8 +111,10 @@ export class Obstacles {
     const { words } = this.#options;
     if (example.kind === 'host-key') return this.#mendHostKey(group, example);
     if (example.kind === 'auth-failed') return { line: this.#copyId(group) };
-    const jump = example.kind === 'unreachable' && /^jump host (\S+?): /.exec(example.message)?.[1];
-    if (jump) return { line: join('myriad check -w', quote(jump), words.hop) };
+    const said = example.kind === 'unreachable' ? example.message : '';
+    const jump = /^jump host (\S+?): /.exec(said)?.[1];
+    const verb = /: the host key is unknown/.test(said) ? 'trust' : 'check';
+    if (jump) return { line: join(`myriad ${verb} -w`, quote(jump), words.hop) };
     if (example.kind === 'unreachable' && example.cause === 'dns') {
       const name = quote(this.#options.destination(host).name);
       return { line: `${outcomeAdvice(example)}: getent hosts ${name}` };

@@ -33,7 +33,7 @@ describe.concurrent('stopping', () => {
     expect(stderr).toContain(`${host}: cancelled: stopped by the user; the remote process was killed\n`);
     expect(commands.filter((command) => command.startsWith(host))).toEqual([
       `${host} echo up; sleep 100`,
-      `${host} exec sh -s`,
+      `${host} exec sh -s || sh -s`,
     ]);
     expect(stderr).toMatch(/^stopped by the user$/m);
   });

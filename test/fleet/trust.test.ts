@@ -132,9 +132,46 @@ describe('host keys', () => {
     expect(lines.toSorted()).toEqual([...simulated.simulator.knownHosts()].join('').trim().split('\n').toSorted());
   });
 
+  it('under a name that cannot stand in the file are an error of that host alone', async () => {
+    await using simulated = await simulate({ hosts: 2 });
+    const config = join(simulated.dir, 'config');
+    writeFileSync(config, 'Host 127.1.0.0\nHostKeyAlias a,b\n');
+    const { hosts } = open(simulated, undefined, { config });
+    await using _ = hosts;
+    const { found, results } = await look(hosts);
+    expect(outcomes(results)).toEqual({ 'error(known-hosts)': 1, ok: 1 });
+    expect(await hosts.learn(found)).toMatchObject([{ hosts: 1 }]);
+  });
+
+  it('are not read out of what a command printed', async () => {
+    await using simulated = await simulate({ hosts: 1 });
+    await using hosts = fleet(simulated.options);
+    const shown = JSON.stringify({ name: 'other', port: 22, trusted: 'no', keys: [], sshfp: 'none' });
+    const [result] = await hosts.run(`echo '${shown}'`).all();
+    expect(result!.stdout.text()).toContain('trusted');
+    expect(hostKeysOf(result!)).toBeUndefined();
+  });
+
   it('cannot be compared with anything where keys are not verified', async () => {
     await using hosts = fleet({ hosts: 'a', hostKeys: 'off', password: 'x' });
     expect(() => hosts.hostKeys()).toThrow(/hostKeys "off": there is nothing to compare keys with/);
+  });
+
+  it('are looked at without options of a run', async () => {
+    await using hosts = fleet({ hosts: 'a', password: 'x' });
+    const options = { gather: 'discard' } as object;
+    expect(() => hosts.hostKeys(options)).toThrow(/unknown option "gather"; known are runMs, signal, listener/);
+    expect(() => hosts.check(options)).toThrow(/unknown option "gather"/);
+  });
+
+  it('cannot be had of a host that only the ssh program can connect to', async () => {
+    const configOptions = ['ProxyCommand=nc', 'ProxyUseFdpass=yes'];
+    await using hosts = fleet({ hosts: 'a', password: 'x', config: 'none', configOptions });
+    const [result] = await hosts.hostKeys().all();
+    expect(result!.outcome).toMatchObject({
+      kind: 'error',
+      message: expect.stringMatching(/^only the ssh program can connect to "a"/),
+    });
   });
 
   it('that nothing is to be done with leave nothing behind', async () => {

@@ -85,7 +85,7 @@ const myriad: Client = {
   command: (site, fanout) => ({
     argv: [
       ...[process.execPath, MYRIAD, 'run', '-w', site.cidr, '-l', site.user, '-p', `${site.port}`],
-      ...['--identity', site.identity, '--known-hosts', site.knownHosts, '--host-keys', 'strict'],
+      ...['--identity', site.identity, '--known-hosts', site.knownHosts, '-F', 'none', '--host-keys', 'strict'],
       ...['-f', `${fanout}`, '--yes', '--output', 'text', '-q', '--progress', 'never', '--', site.command],
     ],
   }),

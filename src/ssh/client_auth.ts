@@ -419,6 +419,11 @@ export class ClientAuth implements SignContext {
 
 function plan(credentials: Credentials): Attempt[] {
   const { keys, password, answer, methods = METHODS, prompts = 1 } = credentials;
+  // The usual case, and the hot path: keys as they are.
+  if (password === undefined && answer === undefined && methods === METHODS) {
+    const query = keys.length > 1;
+    return keys.map((key) => ({ method: 'publickey', key, algorithm: key.signatureAlgorithms[0]!, query }));
+  }
   const secret = password !== undefined && prompts > 0;
   const person = answer !== undefined && prompts > 0;
   const by: Readonly<Record<string, readonly Attempt[]>> = {

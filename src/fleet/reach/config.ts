@@ -28,6 +28,8 @@ export function loadConfig(options: FleetOptions): LoadedConfig {
     localUser: userInfo().username,
     localHost: hostname(),
     exec: runsWell,
+    // A copy: each look at process.env costs a microsecond.
+    env: { ...process.env },
     ...(ignoreUnknown === undefined ? {} : { ignoreUnknown }),
   });
   if (overrides) config.check(overrides);

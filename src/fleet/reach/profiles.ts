@@ -54,6 +54,8 @@ export class Profiles {
   readonly #keys: ConfiguredKeys;
   readonly #verifiers: HostKeyVerifiers;
   readonly #shared = new Map<HostSettings, Map<string, Shared | Promise<Shared>>>();
+  /** Where no file or socket depends on the host. */
+  readonly #same = new Map<HostSettings, Shared>();
   readonly #preferences = new Map<string, Preferences>();
   readonly #narrowed = new Map<AuthKey, Map<string, AuthKey | undefined>>();
   readonly #commands = new Map<HostSettings, KnownHostsCommandOptions>();
@@ -87,20 +89,35 @@ export class Profiles {
   /** A promise for the first of its kind. */
   of(config: HostConfig): Shared | Promise<Shared> {
     const { settings } = config;
-    const id = `${config.forwardAgent}\n${config.identityAgent}\n${config.identityFiles.join('\n')}\n\n${config.certificateFiles.join('\n')}\n\n${config.userKnownHostsFiles.join('\n')}`;
+    // The usual case, and the hot path: nothing but names differs.
+    const same = this.#same.get(settings);
+    if (same !== undefined) return same;
+    const id = [
+      config.forwardAgent,
+      config.identityAgent,
+      ...config.identityFiles,
+      '',
+      ...config.certificateFiles,
+      '',
+      ...config.userKnownHostsFiles,
+    ].join('\n');
     let byParts = this.#shared.get(settings);
     if (byParts === undefined) {
       byParts = new Map();
       this.#shared.set(settings, byParts);
     }
-    let shared = byParts.get(id);
-    if (shared !== undefined) return shared;
+    const known = byParts.get(id);
+    if (known !== undefined) return known;
     const kept = byParts;
     const making = this.#makeShared(config);
-    making.then((ready) => kept.set(id, ready)).catch(() => kept.delete(id));
-    shared = making;
-    kept.set(id, shared);
-    return shared;
+    making
+      .then((ready) => {
+        kept.set(id, ready);
+        if (config.filesAreShared) this.#same.set(settings, ready);
+      })
+      .catch(() => kept.delete(id));
+    kept.set(id, making);
+    return making;
   }
 
   async #makeShared(config: HostConfig): Promise<Shared> {

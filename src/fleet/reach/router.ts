@@ -111,6 +111,10 @@ export class Router {
     if (config.canonicalization === 'pending')
       config = await this.#loaded.config.resolveCanonical(question, this.#lookup);
     refuseUnusable(config, host.label);
+    const way = config.settings.needsOpenssh.find((reason) => reason.startsWith('proxyusefdpass'));
+    if (way !== undefined) {
+      throw new MyriadError('usage', `only the ssh program can connect to "${host.label}": ssh_config has ${way}`);
+    }
     return { route: await this.#route(config, host.label, 0), store: this.#profiles.storeOf(config) };
   }
 

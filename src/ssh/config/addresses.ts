@@ -26,8 +26,12 @@ export function looksLikeAddress(name: string): boolean {
   return name.includes('%') || name.includes(':') || /^[\d.]*$/.test(name);
 }
 
+/** Four decimal numbers as everyone writes them: what all but a few addresses are. */
+const PLAIN = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?=\d)|$)){4}$/;
+
 /** As inet_aton: one to four numbers, decimal, octal or hexadecimal, of which the last fills the bytes that are left. */
 function ipv4(text: string): string | undefined {
+  if (PLAIN.test(text)) return text;
   const parts = text.split('.');
   if (parts.length > 4 || !parts.every((part) => /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(part))) return undefined;
   const numbers = parts.map((part) => (/^0[0-7]+$/.test(part) ? parseInt(part, 8) : Number(part)));

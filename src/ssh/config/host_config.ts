@@ -69,6 +69,16 @@ export class HostConfig {
     return this.#shared.settings;
   }
 
+  /** No file or socket depends on the host: all of them are the same wherever `settings` is the same object. */
+  get filesAreShared(): boolean {
+    const { parts } = this.#shared;
+    const files = [parts.identityFiles, parts.certificateFiles, parts.userKnownHostsFiles];
+    const agents = [parts.identityAgent, parts.forwardedAgent];
+    return (
+      files.every(({ isFixed }) => isFixed) && agents.every((agent) => agent.kind !== 'path' || agent.path.isFixed)
+    );
+  }
+
   /** The name to look up in known_hosts instead of `hostName`. */
   get hostKeyAlias(): string | undefined {
     return this.#shared.merged.value('hostkeyalias')?.toLowerCase();

@@ -147,6 +147,11 @@ export class PathTemplates {
     this.#fixed = fixed.length === texts.length ? Object.freeze(fixed) : undefined;
   }
 
+  /** The same for every host. */
+  get isFixed(): boolean {
+    return this.#fixed !== undefined;
+  }
+
   expand(host: HostFacts): readonly string[] {
     return this.#fixed ?? this.#templates.map((template) => template.expand(host));
   }

@@ -3,7 +3,15 @@
 import { failure, watchStreams } from './failure.ts';
 import { VERBS } from './verbs.ts';
 
+/** package.json's `engines`: an older Node has not all that is used, and would fail in the middle of a run. */
+const OLDEST_NODE = 24;
+
 async function main(argv: readonly string[]): Promise<number> {
+  const { node } = process.versions;
+  if (Number(node.split('.')[0]) < OLDEST_NODE) {
+    process.stderr.write(`myriad: Node ${OLDEST_NODE} or newer is needed, this is ${node}\n`);
+    return 2;
+  }
   const [first = '', ...rest] = argv;
   if (first === '--version' || first === '-V') {
     const { version } = await import('./version.ts');

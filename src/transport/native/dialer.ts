@@ -42,8 +42,8 @@ export interface DialerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly setTimer: SetTimer;
-  /** Logs in to a jump host, over `dial`. */
-  login(hop: Route, dial: Dial): Reaching<SshClient>;
+  /** Logs in to a jump host, over `dial`; `waits` is called while a person is asked, and what it returns afterwards. */
+  login(hop: Route, dial: Dial, waits: () => () => void): Reaching<SshClient>;
 }
 
 /** For the login to a jump host, in milliseconds. */
@@ -60,13 +60,13 @@ interface RouteHop extends Hop {
 export class Dialer {
   readonly #options: DialerOptions;
   readonly #room = new ClosingRoom();
-  readonly #jumps: JumpPool;
+  readonly #jumps: JumpPool<RouteHop>;
   /** By the list of jump hosts, which many hosts share. */
   readonly #hops = new WeakMap<readonly Route[], readonly RouteHop[]>();
 
   constructor(options: DialerOptions) {
     this.#options = options;
-    this.#jumps = new JumpPool((hop, dial) => this.#login(hop as RouteHop, dial), options.clock, options.random);
+    this.#jumps = new JumpPool<RouteHop>((hop, dial) => this.#login(hop, dial), options.clock, options.random);
   }
 
   /** Makes `open`'s thing over a way to the host. Rejects with its error, ResolveError or JumpError; stops as `watch` says. */
@@ -193,11 +193,20 @@ export class Dialer {
         ? this.#tcp(await resolver.resolve(name, profile.family), route).dial
         : proxyCommand(command, this.#options);
     const way = dial ?? (await first());
-    const reaching = login(route, way);
-    const late = setTimer(JUMP_MS, () => reaching.destroy(new SshError('stopped', 'no login within 10 s')));
+    const tooLate = () => reaching.destroy(new SshError('stopped', 'no login within 10 s'));
+    let late = setTimer(JUMP_MS, tooLate);
+    let over = false;
+    // A person who types a password is not the jump host's delay.
+    const reaching = login(route, way, () => {
+      late.cancel();
+      return () => {
+        if (!over) late = setTimer(JUMP_MS, tooLate);
+      };
+    });
     try {
       return await reaching.ready;
     } finally {
+      over = true;
       late.cancel();
     }
   }

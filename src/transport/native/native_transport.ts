@@ -49,7 +49,7 @@ export class NativeTransport {
       random,
       arena: this.#arena,
       setTimer: this.#setTimer,
-      login: (hop, dial) => this.#client(hop, dial, false, undefined),
+      login: (hop, dial, waits) => this.#client(hop, dial, false, undefined, waits),
     });
     this.#scanner = new KeyScanner(this.#dialer, this.#arena, this.#setTimer);
   }
@@ -69,7 +69,13 @@ export class NativeTransport {
     return new NativeConnection(value, this.#setTimer, address, route.port, route.profile.requests);
   }
 
-  #client(route: Route, dial: Dial, session: boolean, watch: Watch | undefined): SshClient {
+  #client(
+    route: Route,
+    dial: Dial,
+    session: boolean,
+    watch: Watch | undefined,
+    waits = watch?.hold && (() => watch.hold!()),
+  ): SshClient {
     const { credentials, keyHost, profile } = route;
     const { hostKeys, keepaliveMs, keepaliveCount, rekeyBytes, requiredRsaBits, forwardAgent } = profile;
     return new SshClient(
@@ -93,7 +99,7 @@ export class NativeTransport {
           return hostKeys.verify(keyHost, key.keyType, key.blob, key.certificate) ?? undefined;
         },
         secured: () => void watch?.enter('auth'),
-        ...(watch?.hold && { waits: () => watch.hold!() }),
+        ...(waits && { waits }),
       },
     );
   }

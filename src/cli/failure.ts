@@ -7,14 +7,21 @@ const OURS: ReadonlySet<string> = new Set(['internal', 'closed']);
 /** Prints one sentence on stderr; 2 for what the user can mend, 130 when interrupted, 1 for what is ours. */
 export function failure(error: unknown): number {
   const { code, message, stack } = error as { code?: string; message?: string; stack?: string };
-  const known =
-    (error as Error | undefined)?.name === 'MyriadError' || (error as Error | undefined)?.name === 'HostSetError';
+  const known = isMyriadError(error);
   if (known && code !== undefined && !OURS.has(code)) {
     process.stderr.write(`myriad: ${escapeText(message ?? code)}\n`);
     return code === 'aborted' ? 130 : 2;
   }
   process.stderr.write(`myriad: internal error: ${known ? message : (stack ?? String(error))}\n`);
   return 1;
+}
+
+/** MyriadError or a class made of it, known by name: to import it would cost every start. */
+function isMyriadError(error: unknown): boolean {
+  for (let type = error; type instanceof Object; type = Object.getPrototypeOf(type)) {
+    if (type.constructor.name === 'MyriadError') return true;
+  }
+  return false;
 }
 
 /**

@@ -15,6 +15,7 @@ beforeAll(async () => {
   file('empty', '# nobody\n\n');
   file('broken', 'web1\n\nweb[1-\n');
   file('not-a-key', 'hello\n');
+  file('misspelt', 'Host *\n  Prot 22\n');
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const jwk = publicKey.export({ format: 'jwk' });
   const text = (value: string | Buffer) => Buffer.concat([Buffer.from([0, 0, 0, value.length]), Buffer.from(value)]);
@@ -124,6 +125,10 @@ const OPTIONS: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['--known-hosts', '@/gone'],
     /--known-hosts: known hosts file ".*gone" cannot be read: ENOENT/,
   ],
+  ['a missing ssh_config', ['-F', '@/gone'], /ssh_config ".*gone"/],
+  ['an ssh_config with a bad line', ['-F', '@/misspelt'], /ssh_config ".*misspelt", line 2: unknown option "prot"/],
+  ['an option without a value', ['-o', 'Port'], /-o "Port": expected Keyword=value/],
+  ['an option that ssh_config has not', ['-o', 'Prot=22'], /ssh_config option prot: there is no such option/],
 ];
 
 const KEYS: readonly (readonly [string, readonly string[], RegExp])[] = [

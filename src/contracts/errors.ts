@@ -8,7 +8,8 @@
  * position · `empty-selection`: nothing to run on · `unmatched`: a selection or exclusion that matches nothing ·
  * `file`: a file that cannot be read or written · `key`: a private key that cannot be used · `passphrase`: a wrong or
  * missing passphrase · `known-hosts`: a known_hosts file that cannot be used · `guard`: the size of the run was not
- * confirmed · `closed`: the fleet is closed · `aborted`: stopped by the caller's AbortSignal · `internal`: ours.
+ * confirmed · `journal`: a journal that cannot be read, written or resumed · `closed`: the fleet is closed · `aborted`:
+ * stopped by the caller's AbortSignal · `internal`: ours.
  */
 export type ErrorCode =
   | 'usage'
@@ -20,6 +21,7 @@ export type ErrorCode =
   | 'passphrase'
   | 'known-hosts'
   | 'guard'
+  | 'journal'
   | 'closed'
   | 'aborted'
   | 'internal';

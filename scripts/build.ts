@@ -4,7 +4,8 @@ import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs';
 
 const SCHEMA = 'contracts/events.schema.json';
 const COMMAND = 'dist/cli/main.js';
-const SHEBANG = '#!/usr/bin/env node\n';
+/** Without the two dashes node takes its own options, as --env-file, from the words of a command that is to run elsewhere. */
+const SHEBANG = '#!/usr/bin/env -S node --\n';
 
 rmSync('dist', { recursive: true, force: true });
 const compiled = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: ['ignore', 'inherit', 'inherit'] });

@@ -22,7 +22,8 @@ export {
 } from './contracts/outcome.ts';
 export type { CauseCount, Summary } from './contracts/summary.ts';
 export type { Host, Output, PhaseTimes, Reached, TaskIdentity, TaskResult } from './contracts/task.ts';
-export { type Fleet, fleet } from './fleet/fleet.ts';
+export type { ExecutionOptions, SudoOptions } from './fleet/execution.ts';
+export { type Fleet, fleet, type ScriptOptions } from './fleet/fleet.ts';
 export type { OutputLine } from './fleet/line_stream.ts';
 export type { FleetOptions, RunOptions } from './fleet/options.ts';
 export type { AnswerSource, LoginHost, PasswordSource } from './fleet/passwords.ts';
@@ -34,6 +35,9 @@ export {
   knownHostsLines,
   type LearnOptions,
   type Learnt,
+  type LookOptions,
 } from './fleet/trust.ts';
 export { foldHosts } from './hostset/fold.ts';
 export { type HostSet, parseHostSet } from './hostset/hostset.ts';
+export type { HostKeysOptions } from './jobs/host_keys.ts';
+export type { Variables } from './jobs/template.ts';

@@ -17,15 +17,18 @@ export interface Stoppable {
 export class Interrupts {
   readonly #target: Stoppable;
   readonly #say: (line: string) => void;
+  readonly #stdin: 'free' | 'taken';
   #mode: 'running' | 'paused' | 'stopping' = 'running';
   #raw = false;
   readonly #onInterrupt = () => this.#interrupt();
   readonly #onTerminate = () => this.#stop();
   readonly #onKey = (chunk: Buffer) => this.#key(chunk);
 
-  constructor(target: Stoppable, say: (line: string) => void) {
+  /** `stdin` taken: it is read for something else, so no key can be; the first ^C stops then. */
+  constructor(target: Stoppable, say: (line: string) => void, stdin: 'free' | 'taken' = 'free') {
     this.#target = target;
     this.#say = say;
+    this.#stdin = stdin;
     process.on('SIGINT', this.#onInterrupt);
     process.on('SIGTERM', this.#onTerminate);
     process.on('SIGHUP', this.#onTerminate);
@@ -48,7 +51,8 @@ export class Interrupts {
       this.#cooked();
       process.exit(130);
     }
-    if (this.#mode === 'paused' || !process.stdin.isTTY || process.stdin.readableEnded) {
+    const keys = this.#stdin === 'free' && process.stdin.isTTY && !process.stdin.readableEnded;
+    if (this.#mode === 'paused' || !keys) {
       this.#stop();
       return;
     }

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 /** The command: finds the verb and loads it. Nothing else is imported before, so that --version and help start fast. */
 import { failure, watchStreams } from './failure.ts';
 import { VERBS } from './verbs.ts';

@@ -5,53 +5,73 @@ import { exitCode } from '../output/exit_code.ts';
 import { formatCount, formatDuration, formatNumberOf } from '../output/format.ts';
 import { progressLine } from '../output/progress.ts';
 import { Writer } from '../output/writer.ts';
+import { aidOptions } from './aid_options.ts';
 import { blame } from './blame.ts';
 import { askFirst, defined, fleetOptions } from './connection_options.ts';
+import { askSudoFirst, executionOptions } from './execution_options.ts';
 import { checkExpected, guard } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
 import { parseRun, type RunFlags } from './run_options.ts';
 import { type Output, openOutput } from './run_output.ts';
 import { TerminalSecrets } from './secrets.ts';
+import { takesStdin } from './stdin.ts';
 import { readHosts } from './targets.ts';
+import { followSize } from './terminal_size.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
   const { flags, words, helped } = parseRun(argv);
   if (helped) return 0;
   try {
-    return await perform(flags, words);
+    return await perform(flags, {
+      check: () => checkCommand(words),
+      start: (hosts, options) => start(hosts, flags, words, options),
+    });
   } catch (error) {
     throw blame(error, flags);
   }
 }
 
-async function perform(flags: RunFlags, words: readonly string[]): Promise<number> {
+/** What is done on the hosts. */
+export interface Action {
+  /** Throws `usage` where it cannot be done, before there is a fleet. */
+  check(): void;
+  start(hosts: Fleet, options: RunOptions): Run;
+}
+
+function checkCommand(words: readonly string[]): void {
+  if (words.join('').trim() !== '' && words[0] !== '') return;
+  throw new MyriadError('usage', 'no command was given: add it after the options');
+}
+
+/** Does it, with output, questions and ^C as the flags say; resolves with the exit code. */
+export async function perform(flags: RunFlags, action: Action): Promise<number> {
   const selection = readHosts(flags);
   if (flags.listHosts) return listHosts(fleet(selection));
-  if (words.join('').trim() === '' || words[0] === '') {
-    throw new MyriadError('usage', 'no command was given: add it after the options');
-  }
+  action.check();
   let output: Output | undefined;
   const secrets = new TerminalSecrets({
     makeRoom: () => output?.makeRoom() ?? (() => {}),
     onInterrupt: () => started.cancel(),
   });
   await using hosts = fleet(fleetOptions(flags, selection, flags.dryRun ? undefined : secrets));
-  const started = start(hosts, flags, words);
+  const started = action.start(hosts, runOptions(flags, flags.dryRun ? undefined : secrets));
+  await started.check();
   if (flags.dryRun) return dryRun(hosts, started, flags);
   if (!flags.local) {
     await askFirst(hosts, flags, secrets);
+    await askSudoFirst(flags, secrets);
     await hosts.prepare();
   }
   await guard(hosts.count, started.title, {
     expect: flags.expect,
     yes: flags.yes ?? false,
-    terminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    terminal: process.stdin.isTTY === true && process.stderr.isTTY === true && !takesStdin(flags),
   });
   output = openOutput(flags);
   try {
     const told = new Set<string>();
     output.warnings(hosts.warnings, told);
-    const summary = await follow(started, output);
+    const summary = await follow(started, output, takesStdin(flags));
     output.warnings(hosts.warnings, told);
     output.summary(summary, started, hosts.verifiesHostKeys);
     return exitCode(summary, { largestStatus: flags.largestStatus ?? false });
@@ -61,7 +81,7 @@ async function perform(flags: RunFlags, words: readonly string[]): Promise<numbe
 }
 
 /** Reads results until the last, with ^C and SIGTERM in hand. */
-async function follow(started: Run, output: Output): Promise<Summary> {
+async function follow(started: Run, output: Output, stdinTaken: boolean): Promise<Summary> {
   const interrupts = new Interrupts(
     {
       pause: () => started.pause(),
@@ -73,29 +93,37 @@ async function follow(started: Run, output: Output): Promise<Summary> {
       status: () => progressLine({ ...started.status(), paused: true }, 0),
     },
     (text) => output.say(text),
+    stdinTaken ? 'taken' : 'free',
   );
+  const unfollow = followSize(started);
   output.attach(started, () => interrupts.paused);
   try {
     for await (const batch of started.batches()) await output.results(batch);
     return await started.summary();
   } finally {
     interrupts.release();
+    unfollow();
     output.detach();
   }
 }
 
-function start(hosts: Fleet, flags: RunFlags, words: readonly string[]): Run {
-  const options: RunOptions = defined({
+function runOptions(flags: RunFlags, secrets: TerminalSecrets | undefined): RunOptions {
+  return defined({
+    ...executionOptions(flags, secrets),
+    ...aidOptions(flags),
     gather: flags.gather,
     maxOutput: flags.maxOutput,
     repeat: flags.repeat,
-    okStatus: flags.okStatus,
     lingerMs: flags.linger === null ? 0 : flags.linger,
     commandMs: flags.commandTimeout,
     idleMs: flags.idle,
   });
+}
+
+function start(hosts: Fleet, flags: RunFlags, words: readonly string[], options: RunOptions): Run {
   if (flags.local) return hosts.local(words[0]!, words.slice(1), options);
-  return hosts.run(words.join(' '), { ...options, template: flags.repeat !== undefined });
+  const template = flags.template || flags.repeat !== undefined || flags.var !== undefined;
+  return hosts.run(words.join(' '), { ...options, template });
 }
 
 async function listHosts(hosts: Fleet): Promise<number> {

@@ -1,6 +1,7 @@
 /** The options of `myriad run`: what the words on the command line come to. */
 import { Command, Option } from 'commander';
 import { MyriadError } from '../index.ts';
+import { type AidFlags, addAids, addRedact } from './aid_options.ts';
 import {
   addConnection,
   addFanout,
@@ -11,10 +12,12 @@ import {
   type LimitFlags,
   type TargetFlags,
 } from './connection_options.ts';
-import { count, durationOrNone, size, statuses } from './values.ts';
+import { addExecution, type ExecutionFlags, refuseExecution } from './execution_options.ts';
+import { checkStdin } from './stdin.ts';
+import { count, durationOrNone, size } from './values.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
-export interface RunFlags extends TargetFlags, ConnectionFlags, LimitFlags {
+export interface RunFlags extends TargetFlags, ConnectionFlags, LimitFlags, ExecutionFlags, AidFlags {
   readonly commandTimeout?: number | null;
   readonly idle?: number | null;
   readonly threads: 1 | 'auto';
@@ -28,7 +31,6 @@ export interface RunFlags extends TargetFlags, ConnectionFlags, LimitFlags {
   readonly maxOutput?: number;
   readonly repeat?: number;
   readonly local?: boolean;
-  readonly okStatus?: (number | 'none')[];
   readonly linger?: number | null;
   readonly raw?: boolean;
   readonly quiet?: boolean;
@@ -77,12 +79,15 @@ function build(): Command {
   addRunTargets(command);
   addConnection(command);
   addLimits(command);
-  addExecution(command);
+  addAids(addExecution(command)).option(
+    '--local',
+    'run PROGRAM ARGUMENTS here, once per host, without a shell and without SSH',
+  );
   addOutput(command);
   return command;
 }
 
-function addRunTargets(command: Command): void {
+export function addRunTargets(command: Command): void {
   addTargets(command)
     .option('--repeat <n>', 'tasks per host; {i} counts them from 1', count('--repeat', 1))
     .option('--yes', 'do not ask, however many hosts there are')
@@ -90,7 +95,7 @@ function addRunTargets(command: Command): void {
     .option('--dry-run', 'say what would be done, and connect nowhere');
 }
 
-function addLimits(command: Command): void {
+export function addLimits(command: Command): void {
   addFanout(command).addOption(
     new Option('--threads <n>', '1 or auto').argParser(parseThreads).default('auto', 'auto'),
   );
@@ -104,20 +109,8 @@ function addLimits(command: Command): void {
     );
 }
 
-function addExecution(command: Command): void {
-  command
-    .optionsGroup('Execution:')
-    .option('--local', 'run PROGRAM ARGUMENTS here, once per host, without a shell and without SSH')
-    .option(
-      '--ok-status <list>',
-      'exit statuses that are ok, as 0,1; none is an end without status (default: 0)',
-      statuses('--ok-status'),
-    );
-}
-
-function addOutput(command: Command): void {
-  command
-    .optionsGroup('Output:')
+export function addOutput(command: Command): void {
+  addRedact(command.optionsGroup('Output:'))
     .option('-b, --gather-same', 'identical stdout once, under its hosts')
     .option('-B, --gather-both', 'as -b, stderr too')
     .option('-N, --no-label', 'no "host: " before each line')
@@ -151,7 +144,7 @@ export function parseRun(argv: readonly string[]): ParsedRun {
 }
 
 /** Options that would lose output, or ask for a secret, in silence. */
-function refuseContradictions(flags: RunFlags): void {
+export function refuseContradictions(flags: RunFlags): void {
   const folds = flags.gatherBoth ? '--gather-both (-B)' : '--gather-same (-b)';
   if (flags.gatherSame || flags.gatherBoth) {
     if (flags.gather !== 'collect') {
@@ -163,6 +156,11 @@ function refuseContradictions(flags: RunFlags): void {
     if (flags.output !== 'text') {
       throw new MyriadError('usage', `${folds}: only text can be folded; leave out --output ${flags.output}`);
     }
+  }
+  checkStdin(flags);
+  if (flags.local) refuseExecution(flags);
+  if (flags.local && flags.tty) {
+    throw new MyriadError('usage', '--tty: a program that runs here (--local) gets none');
   }
   if (flags.local && flags.askPassword) {
     throw new MyriadError('usage', '--ask-password (-k): nothing logs in with --local; leave out one of them');

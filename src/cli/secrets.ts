@@ -45,6 +45,7 @@ export class TerminalSecrets {
   readonly #onInterrupt: () => void;
   /** By user name: a jump host is asked for the same secret as the targets where the user is the same. */
   readonly #passwords = new Map<string, Promise<string>>();
+  #sudo: string | Promise<string> | undefined;
   /** The question before has been answered. Who waits here is bounded by the logins in progress. */
   #before: Promise<unknown> = Promise.resolve();
   #interrupted = false;
@@ -62,6 +63,21 @@ export class TerminalSecrets {
     const refusal = `--ask-password (-k): ${NO_TERMINAL}, or log in with a key, --password-file or --password-command`;
     const asked = this.#inTurn(() => this.#terminal.askSecret(`Password of ${escapeText(user)}: `, refusal));
     this.#passwords.set(user, asked);
+    return asked;
+  }
+
+  /** The password that sudo gets on all hosts, asked for once. Rejects as `password` does. */
+  sudoPassword(): string | Promise<string> {
+    if (this.#sudo !== undefined) return this.#sudo;
+    const refusal = `--ask-sudo-password (-K): ${NO_TERMINAL}, or give --sudo-password-file`;
+    const asked = this.#inTurn(() => this.#terminal.askSecret('Password for sudo: ', refusal));
+    this.#sudo = asked;
+    asked.then(
+      (password) => {
+        this.#sudo = password;
+      },
+      () => {},
+    );
     return asked;
   }
 

@@ -10,6 +10,11 @@ export const VERBS: readonly { readonly name: string; readonly what: string; loa
     load: async () => (await import('./run.ts')).run,
   },
   {
+    name: 'script',
+    what: 'run a script of this machine on every host',
+    load: async () => (await import('./script.ts')).script,
+  },
+  {
     name: 'check',
     what: 'which hosts a run would begin on, and what to do about the others',
     load: async () => (await import('./check.ts')).check,

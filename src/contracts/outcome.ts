@@ -18,7 +18,15 @@ export type RemoteFate = 'none' | 'killed' | 'left-running' | 'unknown';
  * Why there was no usable connection. `throttled`: the peer hung up before its identification, as MaxStartups does ·
  * `jump`: the jump host before it could not be used · `proxy`: the ProxyCommand gave no way to it.
  */
-export type UnreachableCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled' | 'jump' | 'proxy';
+export type UnreachableCause =
+  | 'dns'
+  | 'refused'
+  | 'no-route'
+  | 'reset'
+  | 'local-limit'
+  | 'throttled'
+  | 'jump'
+  | 'proxy';
 
 /** What a server declined. */
 export type RefusedWhat = 'algorithm' | 'service' | 'session' | 'exec' | 'subsystem' | 'forwarding';

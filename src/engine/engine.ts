@@ -18,6 +18,10 @@ export interface StartOptions {
   readonly clock: Clock;
   /** The consumer of gather `stream`; false holds the task's output back until `resume(index)`. @default takes all */
   readonly onOutput?: (event: TaskOutputEvent) => boolean;
+  /** Secrets of the run, see ExecutorHooks. */
+  readonly secret?: ExecutorHooks['secret'];
+  readonly lent?: ExecutorHooks['lent'];
+  readonly redactor?: ExecutorHooks['redactor'];
 }
 
 /** A run in progress. */
@@ -220,7 +224,7 @@ export async function startRun(
   listener: RunListener,
   options: StartOptions,
 ): Promise<StartedRun> {
-  const { clock, title, onOutput } = options;
+  const { clock, title, onOutput, secret, lent, redactor } = options;
   const startedAt = clock.now();
   const { run, job, plan } = request;
   const time = clock.epoch();
@@ -238,6 +242,9 @@ export async function startRun(
       announcer.tell(event);
       return onOutput?.(event) ?? true;
     },
+    ...(secret ? { secret } : {}),
+    ...(lent ? { lent } : {}),
+    redactor,
   };
   const executing = await executor.run(request, hooks);
   announcer.begin();

@@ -5,9 +5,11 @@
 
 import type { TaskOutputEvent, TaskStartEvent } from '../contracts/events.ts';
 import type { Gather, Limits } from '../contracts/limits.ts';
-import type { TaskResult } from '../contracts/task.ts';
-import type { JobSpec } from '../jobs/job.ts';
+import type { Target, TaskResult } from '../contracts/task.ts';
+import type { JobSpec, Lent, SecretName } from '../jobs/job.ts';
+import type { Secret } from '../ssh/client_auth_secret.ts';
 import type { Plan } from './plan.ts';
+import type { Redactor } from './redact.ts';
 
 export interface RunRequest {
   readonly run: string;
@@ -22,12 +24,20 @@ export interface RunRequest {
   readonly lingerMs: number;
   /** Between TERM and KILL when a task is stopped, in milliseconds. */
   readonly graceMs: number;
+  /** What a deadline does to what runs on a host. @default 'terminate' */
+  readonly onStop?: 'terminate' | 'leave' | undefined;
 }
 
 export interface ExecutorHooks {
   onStart(event: TaskStartEvent): void;
   /** Gather mode `stream`; false holds the task's output back until `resume(index)` of the run. */
   onOutput(event: TaskOutputEvent): boolean;
+  /** Secrets stay with the caller: no request, and so no journal and no wire, has them. */
+  secret?(name: SecretName, target: Target): Secret | undefined;
+  /** What tasks get on loan; nothing of it is plain data. */
+  readonly lent?: Lent;
+  /** Takes what must not be seen out of all that hosts say, before anybody hears of it. @default nothing is taken out */
+  readonly redactor?: Redactor | undefined;
 }
 
 /** What is in progress now. */

@@ -113,7 +113,7 @@ export class InlineExecutor implements Executor {
 }
 
 /** Refuses what no run can be made of. */
-function checkRequest(request: RunRequest): void {
+export function checkRequest(request: RunRequest): void {
   const { limits } = request;
   for (const name of ['fanout', 'handshakes', 'perAddress', 'connections'] as const) checkNumber(limits, name, 1);
   checkNumber(limits, 'retries', 0);

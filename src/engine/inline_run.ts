@@ -107,6 +107,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
     this.#deadline = new TimerEntry(this);
     if (limits.deadlines.runMs !== null) this.wheel.arm(this.#deadline, limits.deadlines.runMs);
+    if (request.plan.feed) request.plan.feed.more = () => this.#fed();
     // Not before the caller has the run: it may announce it before anything connects.
     this.#askForTurn();
   }
@@ -148,7 +149,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
       connecting: this.stages.connecting,
       handshaking: this.stages.handshaking,
       running: this.stages.running,
-      waiting: this.request.plan.count - this.#next,
+      waiting: this.#here - this.#next,
       limitedBy: this.#over ? this.#limitedBy : this.bottleneck.now(),
       stopped: this.stopped,
       stopReason: this.#stopReason,
@@ -173,22 +174,22 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
 
   /** The run's own deadline. */
   expired(): void {
-    this.#stop('run', 'terminate');
+    this.#stop('run', this.request.onStop ?? 'terminate');
   }
 
   get finished(): boolean {
-    return this.#inProgress === 0 && this.#next >= this.request.plan.count;
+    return this.#inProgress === 0 && this.#next >= this.#end;
   }
 
   lateResults(): TaskResult[] {
     const late: TaskResult[] = [];
     if (this.stopped === 'no') return late;
     const time = this.clock.epoch();
-    while (late.length < LATE_BATCH && this.#next < this.request.plan.count) {
+    while (late.length < LATE_BATCH && this.#next < this.#here) {
       const index = this.#next++;
       const target = this.#target(index);
       if (typeof target === 'string') late.push(this.#unreadable(index, target));
-      else late.push(this.#untouched(index, target, target.iteration, NOT_RUN, time));
+      else late.push(this.#untouched(target.index, target, target.iteration, NOT_RUN, time));
     }
     return late;
   }
@@ -199,7 +200,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
 
   abandoned(): void {
     this.#stop('cancelled', 'terminate');
-    this.#next = this.request.plan.count;
+    this.#next = this.#end;
   }
 
   /** Ends what is in progress and lets nothing start; a second stop can only turn from waiting to leaving. */
@@ -215,6 +216,26 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     }
     this.#checkOver();
     this.results.wake();
+  }
+
+  /** Tasks that can be read now, from 0 on. */
+  get #here(): number {
+    const { feed, count } = this.request.plan;
+    return feed?.here ?? count;
+  }
+
+  /** Behind it there is nothing, and will be nothing. */
+  get #end(): number {
+    const { feed, count } = this.request.plan;
+    if (feed === undefined) return count;
+    return feed.ended ? feed.here : Infinity;
+  }
+
+  /** More tasks of a plan that comes in pieces, or its end. */
+  #fed(): void {
+    this.#pump();
+    this.results.wake();
+    this.#checkOver();
   }
 
   /** Starts tasks while there is room. */
@@ -236,7 +257,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   }
 
   #hasRoom(): boolean {
-    const wanted = !this.paused && this.stopped === 'no' && this.#next < this.request.plan.count;
+    const wanted = !this.paused && this.stopped === 'no' && this.#next < this.#here;
     const { fanout, connections, reader } = this.bottleneck;
     const noReader = this.results.unread >= this.#maxUnread;
     const noConnection = this.#inProgress >= this.request.limits.connections;
@@ -267,7 +288,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     }
     this.places.tryTake();
     this.#inProgress += 1;
-    const task = new Task(this, target, index);
+    const task = new Task(this, target, target.index);
     task.older = this.#newest;
     if (this.#newest === null) this.#oldest = task;
     else this.#newest.newer = task;
@@ -297,7 +318,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   /** Nothing is in progress and nothing will start: what is left to do is reading. */
   #checkOver(): void {
     if (this.#over || this.#inProgress > 0) return;
-    if (this.stopped === 'no' && this.#next < this.request.plan.count) return;
+    if (this.stopped === 'no' && this.#next < this.#end) return;
     this.#over = true;
     this.#limitedBy = this.bottleneck.overall();
     this.wheel.cancel(this.#deadline);

@@ -12,15 +12,19 @@
 import { MyriadError } from '../contracts/errors.ts';
 import type { Began, Outcome, RemoteFate } from '../contracts/outcome.ts';
 import type { StreamName, Target, TaskNote } from '../contracts/task.ts';
-import { StoppedError, type TaskContext } from '../jobs/job.ts';
+import { type Lent, type SecretName, StoppedError, type TaskContext } from '../jobs/job.ts';
+import type { Secret } from '../ssh/client_auth_secret.ts';
 import type { Connection, OutputSink } from '../transport/transport.ts';
 import type { TimerEntry } from '../util/timer_wheel.ts';
 import type { Gathered } from './gather.ts';
+import type { RedactedStreams } from './redact.ts';
 import { isOutcome, stoppedOutcome, textOf } from './task_outcome.ts';
 import type { Gated, Held, StopCause, TaskRun } from './task_run.ts';
 
 /** What a job's `stop` may take beyond the grace between TERM and KILL, before its connection is destroyed. */
 const STOP_SPARE_MS = 5_000;
+
+const NOTHING_LENT: Lent = {};
 
 /** The task behind a performance. */
 export interface Performer {
@@ -42,12 +46,14 @@ export interface Performer {
 }
 
 export class Performance implements TaskContext, OutputSink, Gated, Held {
+  readonly run: string;
   readonly target: Target;
   readonly count: number;
   readonly connection: Connection;
   readonly sink: OutputSink;
   readonly lingerMs: number;
   readonly graceMs: number;
+  readonly lent: Lent;
   stop: (() => void) | undefined = undefined;
   resume: (() => void) | undefined = undefined;
   began: Began = 'no';
@@ -57,17 +63,20 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   #halted: StopCause | undefined = undefined;
   #openGate: (() => void) | undefined = undefined;
   #heldBack = false;
+  #redacted: RedactedStreams | undefined = undefined;
 
   constructor(performer: Performer, connection: Connection) {
     const { request } = performer.run;
     this.#performer = performer;
     this.#run = performer.run;
+    this.run = request.run;
     this.target = performer.target;
     this.count = request.plan.count;
     this.connection = connection;
     this.sink = this;
     this.lingerMs = request.lingerMs;
     this.graceMs = request.graceMs;
+    this.lent = performer.run.hooks.lent ?? NOTHING_LENT;
   }
 
   /** What it is at, in a word. */
@@ -127,6 +136,26 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
     this.#armIdle();
   }
 
+  secret(name: SecretName): Secret | undefined {
+    return this.#run.hooks.secret?.(name, this.target);
+  }
+
+  hold(): () => void {
+    const { deadline } = this.#performer;
+    const { wheel, clock } = this.#run;
+    if (this.#over || this.#halted !== undefined || this.began === 'yes' || !deadline.armed) return () => {};
+    const leftMs = deadline.due - clock.now();
+    wheel.cancel(deadline);
+    return () => {
+      const goesOn = !this.#over && this.#halted === undefined && this.began !== 'yes' && !deadline.armed;
+      if (goesOn) wheel.arm(deadline, leftMs);
+    };
+  }
+
+  setTimer(delayMs: number, callback: () => void): { cancel(): void } {
+    return this.#run.clock.setTimer(delayMs, callback);
+  }
+
   note(note: TaskNote): void {
     if (!this.#over && !this.#performer.notes.includes(note)) this.#performer.notes.push(note);
   }
@@ -134,10 +163,21 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   write(stream: StreamName, chunk: Uint8Array): boolean {
     if (this.#over) return true;
     if (this.began !== 'yes') this.started();
-    this.#performer.gathered.add(stream, chunk);
-    if (this.#run.request.gather === 'stream' && !this.#forward(stream, chunk) && !this.#heldBack) this.#holdBack();
+    const { redactor } = this.#run.hooks;
+    const seen = redactor === undefined || this.#run.request.gather === 'discard';
+    if (seen || (!redactor.active && this.#redacted === undefined)) this.#take(stream, chunk);
+    else {
+      this.#redacted ??= redactor.streams((name, shown) => this.#take(name, shown));
+      this.#redacted.write(stream, chunk);
+    }
     if (!this.#heldBack) this.#armIdle();
     return !this.#heldBack;
+  }
+
+  /** Output that may be seen. */
+  #take(stream: StreamName, chunk: Uint8Array): void {
+    this.#performer.gathered.add(stream, chunk);
+    if (this.#run.request.gather === 'stream' && !this.#forward(stream, chunk) && !this.#heldBack) this.#holdBack();
   }
 
   /** The consumer of its output has room again. */
@@ -156,8 +196,12 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   /** A timer of the performance expired. */
   expired(entry: TimerEntry): void {
     if (this.#halted !== undefined) this.#abandon();
-    else if (entry === this.#performer.idle) this.halt('idle');
-    else this.halt(this.began === 'yes' ? 'command' : 'open');
+    else if (this.began !== 'yes') this.halt('open');
+    else {
+      const cause = entry === this.#performer.idle ? 'idle' : 'command';
+      if (this.#run.request.onStop === 'leave') this.leave(cause);
+      else this.halt(cause);
+    }
   }
 
   /** Ends it: by the job's own `stop` where it set one. */
@@ -190,6 +234,8 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
 
   /** Nothing of what the job does from here on counts. */
   close(): void {
+    // The last line of an output may have no end.
+    if (!this.#over) this.#redacted?.end();
     this.#over = true;
     this.#run.gated.delete(this);
     if (this.#heldBack) this.#run.held.delete(this.target.index);

@@ -9,4 +9,16 @@ export interface Plan {
   readonly hosts: number;
   /** The task at `index`, 0 ≤ index < count. */
   at(index: number): Target;
+  /** Of a plan whose tasks come while they run: what is here. @default all of them */
+  readonly feed?: PlanFeed | undefined;
+}
+
+/** Tasks that come in pieces; read by their place among those that came, from 0 on. */
+export interface PlanFeed {
+  /** Tasks that can be read now. */
+  readonly here: number;
+  /** No more will come. */
+  readonly ended: boolean;
+  /** Set by the run; called when there are more, or the end. */
+  more: (() => void) | undefined;
 }

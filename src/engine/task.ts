@@ -400,7 +400,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
       attempt: this.attempt,
       host: this.target,
       iteration: this.target.iteration,
-      outcome,
+      outcome: run.hooks.redactor?.plain(outcome) ?? outcome,
       reached: this.#reached,
       startedAt: this.#startedEpoch,
       durationMs: run.clock.now() - this.#startedAt,

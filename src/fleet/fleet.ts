@@ -7,27 +7,33 @@ import type { Host } from '../contracts/task.ts';
 import { startRun } from '../engine/engine.ts';
 import { HostPlan } from '../engine/host_plan.ts';
 import { InlineExecutor } from '../engine/inline_executor.ts';
+import { Redactor } from '../engine/redact.ts';
+import { Secrets } from '../engine/secrets.ts';
 import type { HostSet } from '../hostset/hostset.ts';
 import type { HostParts } from '../hostset/label.ts';
 import type { HostKeysOptions } from '../jobs/host_keys.ts';
 import type { JobSpec } from '../jobs/job.ts';
+import type { Secret } from '../ssh/client_auth_secret.ts';
 import { LocalTransport } from '../transport/local/local_transport.ts';
 import { DnsResolver } from '../transport/native/dns_resolver.ts';
 import { NativeTransport } from '../transport/native/native_transport.ts';
 import { SystemResolver } from '../transport/native/system_resolver.ts';
 import { OpensshTransport } from '../transport/openssh/openssh_transport.ts';
 import type { Transport, TransportName } from '../transport/transport.ts';
+import { type ExecutionOptions, readScript, resolveExecution, SudoSecrets } from './execution.ts';
 import { jobKinds } from './kinds.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet, resolveRun } from './options.ts';
-import { Passwords, passwordSource } from './passwords.ts';
+import { type PasswordSource, Passwords, passwordSource } from './passwords.ts';
 import { type LoadedConfig, loadConfig, resolveHost } from './reach/config.ts';
 import type { HostKeyStore } from './reach/host_keys.ts';
 import { opensshArgs } from './reach/openssh_args.ts';
 import { ReachingTransport } from './reach/reaching_transport.ts';
 import { Router } from './reach/router.ts';
-import { Run } from './run.ts';
+import { Run, type StartEngine } from './run.ts';
+import { type AidOptions, RunAids } from './run_aids.ts';
 import { parseJump, selectHosts } from './selection.ts';
-import { type HostKeys, type LearnOptions, type Learnt, learn } from './trust.ts';
+import { SentSecrets } from './sent_secrets.ts';
+import { type HostKeys, type LearnOptions, type Learnt, type LookOptions, learn, lookOptions } from './trust.ts';
 import { ScanTransport } from './trust_transport.ts';
 
 const systemClock: Clock = {
@@ -58,8 +64,14 @@ export class Fleet implements AsyncDisposable {
   readonly #warnings = new Set<string>();
   /** Not at their end yet. */
   readonly #runs = new Set<Run>();
+  /** Of runs that are not at their end yet. */
+  readonly #aids = new Set<RunAids>();
+  /** What no output may show. */
+  readonly #secrets = new Secrets();
+  readonly #sent = new SentSecrets(this.#secrets);
   #passwords: Passwords | undefined;
   #dns: DnsResolver | undefined;
+  readonly #sudo = new SudoSecrets(systemClock, (reason) => this.#stopAll(reason));
   /** Why a password may not be tried any more. */
   #spent: string | undefined;
   #native: Promise<void> | undefined;
@@ -70,6 +82,7 @@ export class Fleet implements AsyncDisposable {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#resolved = resolveFleet(options);
+    if (typeof options.password === 'string') this.#sent.passwords(options.password);
     this.#hosts = selectHosts(options);
     this.#jump = parseJump(options.jump);
     this.#executor = new InlineExecutor({
@@ -121,14 +134,15 @@ export class Fleet implements AsyncDisposable {
 
   async #openRouter(learns: boolean): Promise<Opened> {
     const options = this.#options;
-    const source = passwordSource(options, systemClock);
+    const source = this.#sent.passwords(passwordSource(options, systemClock));
     if (source !== undefined) {
       const onSpent = (reason: string) => this.#stopAll(reason);
       this.#passwords = new Passwords({ source, clock: systemClock, onSpent });
     }
     const dns = new DnsResolver({ clock: systemClock });
     this.#dns = dns;
-    const router = await Router.open(options, {
+    const answer = this.#sent.answers(options.answer);
+    const router = await Router.open(answer ? { ...options, answer } : options, {
       learns,
       setTimer: systemClock.setTimer,
       warn: (text) => void (this.#warnings.size < MOST_WARNINGS && this.#warnings.add(text)),
@@ -162,29 +176,58 @@ export class Fleet implements AsyncDisposable {
 
   /** Runs a command line in the login shell of every host. */
   run(command: string, options: RunOptions = {}): Run {
-    const { template, okStatus, stdin } = options;
-    return this.#run(spec('command', { command, template, okStatus, stdin }), options);
+    const { okStatus, variables, template = variables !== undefined } = options;
+    const { spec: execution, password } = resolveExecution(options);
+    const aids = this.#lend(options);
+    if (aids.terminal && execution) {
+      throw new MyriadError('usage', `tty: it goes together with none of ${Object.keys(execution).join(', ')} yet`);
+    }
+    return this.#run(
+      spec('command', { command, template, okStatus, execution, ...aids.spec }),
+      options,
+      aids,
+      password,
+    );
+  }
+
+  /**
+   * Runs a script of this machine on every host, by the interpreter that its first line names. It is read now, once for all, and
+   * never finds its way to a disk there.
+   */
+  script(file: string, args: readonly string[] = [], options: ScriptOptions = {}): Run {
+    const { interpreter, ...rest } = options;
+    const { okStatus } = rest;
+    const { spec: execution, password } = resolveExecution(rest);
+    if (rest.tty) throw new MyriadError('usage', 'tty: a script gets none');
+    const aids = this.#lend(rest);
+    const content = readScript(file);
+    const { stdin } = aids.spec;
+    const lentStdin = rest.stdin !== undefined && stdin === undefined ? true : undefined;
+    const script = { name: file, content, args, interpreter, okStatus, stdin, lentStdin, execution };
+    return this.#run(spec('script', script), rest, aids, password);
   }
 
   /** Runs a program here, once per host and without a shell; `{host} {name} {user} {port} {rank} {count} {i}` are replaced. */
   local(program: string, args: readonly string[] = [], options: RunOptions = {}): Run {
-    if (options.stdin) throw new MyriadError('usage', 'stdin: a local program gets none');
-    return this.#run(spec('local', { program, args, okStatus: options.okStatus }), options);
+    if (options.tty) throw new MyriadError('usage', 'tty: a local program gets none');
+    refuseExecution('a local program', options);
+    const aids = this.#lend(options);
+    return this.#run(spec('local', { program, args, okStatus: options.okStatus, ...aids.spec }), options, aids);
   }
 
   /** Resolves, connects, verifies and logs in to every host, and runs nothing: `ok` is a host on which a run would begin. */
-  check(options: RunOptions = {}): Run {
-    return this.#run(spec('check', {}), options);
+  check(options: LookOptions = {}): Run {
+    return this.#run(spec('check', {}), lookOptions(options), this.#lend({}));
   }
 
   /**
    * Looks at the keys of every host that is not known (`skipped`: it is), and logs in to none; see `hostKeysOf` for what a result
    * shows. A host whose key is not the one that is known ends in `host-key`. Nothing is learnt: that is `learn`.
    */
-  hostKeys(options: RunOptions & HostKeysOptions = {}): Run {
+  hostKeys(options: LookOptions & HostKeysOptions = {}): Run {
     if (!this.verifiesHostKeys) throw new MyriadError('usage', 'hostKeys "off": there is nothing to compare keys with');
     const { all, ...rest } = options;
-    return this.#run(spec('host-keys', { all }), rest);
+    return this.#run(spec('host-keys', { all }), lookOptions(rest), this.#lend({}));
   }
 
   /** Adds keys to known_hosts: all those of one file in one write. The runs of this fleet know them from then on. */
@@ -209,33 +252,60 @@ export class Fleet implements AsyncDisposable {
     if (!this.#transports.has('scan')) this.#transports.set('scan', new ScanTransport(router, own, sshfp));
   }
 
-  #run(job: JobSpec, options: RunOptions): Run {
+  #lend(options: AidOptions): RunAids {
+    const { variables } = this.#options;
+    return new RunAids(options, { destination: (host) => this.destination(host), ...(variables && { variables }) });
+  }
+
+  #run(job: JobSpec, options: RunOptions, aids: RunAids, sudo?: PasswordSource): Run {
     if (this.#closed) throw new MyriadError('closed', 'the fleet is closed');
     const kind = this.#kinds.get(job.kind)!;
-    const title = kind.title(kind.validate(job.options));
+    const valid = kind.validate(job.options);
     const { limits, gather, maxOutput, repeat, lingerMs, graceMs } = resolveRun(this.#resolved, options);
+    const redactor = new Redactor(options.redact ?? [], this.#secrets);
+    const title = redactor.text(kind.title(valid));
+    const sudoPassword = this.#sent.passwords(sudo);
     const plan = new HostPlan(this.#hosts, repeat);
     const id = newRunId();
-    const run = new Run(
-      id,
-      title,
-      plan,
-      async (listener, onOutput) => {
-        if (kind.transport === 'native') await this.prepare();
-        else if (kind.transport === 'scan') await this.#openScan();
-        else this.#openLocal();
-        const request = { run: id, round: 0, plan, job, limits, gather, maxOutput, lingerMs, graceMs };
-        return startRun(this.#executor, request, listener, { title, onOutput, clock: systemClock });
-      },
-      options.signal,
-    );
+    const start: StartEngine = async (listener, onOutput) => {
+      if (kind.transport === 'native') await this.prepare();
+      else if (kind.transport === 'scan') await this.#openScan();
+      else this.#openLocal();
+      const request = {
+        run: id,
+        round: 0,
+        plan,
+        job,
+        limits,
+        gather,
+        maxOutput,
+        lingerMs,
+        graceMs,
+        onStop: options.onStop,
+      };
+      const secret = sudoPassword && ((_name: 'sudo', host: Host) => this.#sudoSecret(sudoPassword, host));
+      const { lent } = aids;
+      const more = { title, onOutput, clock: systemClock, lent, redactor, ...(secret && { secret }) };
+      return startRun(this.#executor, request, listener, more);
+    };
+    const check = () => aids.check(kind.hostNames?.(valid) ?? new Set(), this.#hosts);
+    const resize = (columns: number, rows: number) => aids.resize(columns, rows);
+    const run = new Run(id, title, plan, { start, check, resize, onStop: options.onStop }, options.signal);
     if (options.listener) run.on(options.listener);
     if (this.#spent !== undefined) run.stop(this.#spent);
     this.#runs.add(run);
+    this.#aids.add(aids);
     run.on(({ type }) => {
-      if (type === 'run:end') this.#runs.delete(run);
+      if (type !== 'run:end') return;
+      this.#runs.delete(run);
+      this.#aids.delete(aids);
+      void aids.close();
     });
     return run;
+  }
+
+  #sudoSecret(source: PasswordSource, host: Host): Secret {
+    return this.#sudo.secretFor(source, { ...host, ...this.destination(host) });
   }
 
   #openLocal(): void {
@@ -248,6 +318,9 @@ export class Fleet implements AsyncDisposable {
     this.#closed = true;
     await this.#executor.close();
     this.#passwords?.clear();
+    this.#sudo.clear();
+    this.#secrets.clear();
+    await Promise.all([...this.#aids].map((aids) => aids.close()));
     this.#dns?.close();
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
     // The transport of runs closes what it stands on; without it nobody has.
@@ -259,6 +332,19 @@ export class Fleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** A run of a script. */
+export interface ScriptOptions extends RunOptions {
+  /** The program that runs it, and its options. @default as the script's first line says (`#!`), else sh */
+  readonly interpreter?: readonly string[];
+}
+
+/** Throws `usage` where something is asked for that only a command on a host has. */
+function refuseExecution(what: string, options: ExecutionOptions): void {
+  const { spec: asked } = resolveExecution(options);
+  if (asked === undefined) return;
+  throw new MyriadError('usage', `${Object.keys(asked).join(', ')}: ${what} gets none`);
 }
 
 /** What all ways to hosts stand on. */

@@ -2,9 +2,12 @@
 import { MyriadError } from '../contracts/errors.ts';
 import type { RunListener } from '../contracts/events.ts';
 import { DEFAULT_DEADLINES, type Deadlines, type Gather, type Limits } from '../contracts/limits.ts';
+import type { Variables } from '../jobs/template.ts';
 import type { HostKeyPolicy } from '../ssh/host_key_policy.ts';
 import { connectionLimit } from './descriptors.ts';
+import { EXECUTION_OPTIONS, type ExecutionOptions } from './execution.ts';
 import type { AnswerSource, PasswordSource } from './passwords.ts';
+import { AID_OPTIONS, type AidOptions } from './run_aids.ts';
 
 /** Which hosts, how to reach them, how many at once. */
 export interface FleetOptions {
@@ -56,24 +59,30 @@ export interface FleetOptions {
   readonly perAddress?: number;
   /** Tries after the first, for causes that pass and come before the job can have begun. @default 3 */
   readonly retries?: number;
+  /** Variables of a host, for templates. Asked for every host before anything connects, and again when its turn comes. @default none */
+  readonly variables?: Variables;
   /** Per phase, in milliseconds; null: none. @default see DEFAULT_DEADLINES */
   readonly deadlines?: Partial<Deadlines>;
 }
 
 /** One run on the hosts of a fleet. */
-export interface RunOptions {
+export interface RunOptions extends ExecutionOptions, AidOptions {
   /** How output is kept. @default 'collect' */
   readonly gather?: Exclude<Gather, 'file'>;
   /** Bytes kept per host over both streams. @default 1 MiB */
   readonly maxOutput?: number;
   /** Tasks per host; `{i}` counts them from 1 in templates. @default 1 */
   readonly repeat?: number;
-  /** Replaces `{host} {name} {user} {port} {rank} {count} {i}` in the command, shell-quoted. @default false */
+  /** Replaces `{host} {name} {user} {port} {rank} {count} {i}` and variables in the command, shell-quoted. @default false */
   readonly template?: boolean;
   /** Exit statuses that are `ok`; `none`: a missing status is, too. @default [0] */
   readonly okStatus?: readonly (number | 'none')[];
-  /** Sent to every host's stdin. @default stdin is empty */
-  readonly stdin?: Uint8Array;
+  /**
+   * What each match of becomes `[redacted]`: in output, in what is said about hosts and in the run's title, before anything of it is
+   * kept or told. Matched by the line; hosts choose the text, so a pattern that goes back and forth costs time. Secrets that were
+   * sent to hosts are taken out anyway. @default none
+   */
+  readonly redact?: readonly RegExp[];
   /** The command's deadline in milliseconds. @default that of the fleet: none */
   readonly commandMs?: number | null;
   /** The deadline without output in milliseconds. @default that of the fleet: none */
@@ -84,6 +93,8 @@ export interface RunOptions {
   readonly lingerMs?: number;
   /** Between TERM and KILL when a task is stopped, in milliseconds. @default 2000 */
   readonly graceMs?: number;
+  /** What a stop and a deadline do to what runs on hosts: TERM, then KILL, or nothing. @default 'terminate' */
+  readonly onStop?: 'terminate' | 'leave';
   /** Stops the run: what runs is ended, the rest is `not-run`. */
   readonly signal?: AbortSignal;
   /** Hears every event of the run. */
@@ -115,6 +126,7 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'handshakes',
   'perAddress',
   'retries',
+  'variables',
   'deadlines',
 ];
 
@@ -124,14 +136,17 @@ const RUN_OPTIONS: readonly (keyof RunOptions)[] = [
   'repeat',
   'template',
   'okStatus',
-  'stdin',
+  'redact',
   'commandMs',
   'idleMs',
   'runMs',
   'lingerMs',
   'graceMs',
+  'onStop',
   'signal',
   'listener',
+  ...EXECUTION_OPTIONS,
+  ...AID_OPTIONS,
 ];
 
 /** Connection limits of a fleet, every default applied; `fanout` is settled per run. */
@@ -183,6 +198,10 @@ export interface ResolvedRun {
 /** Throws `usage` for unknown options and values that cannot be taken. */
 export function resolveRun(fleet: ResolvedFleet, options: RunOptions): ResolvedRun {
   refuseUnknown('run', options, RUN_OPTIONS);
+  for (const pattern of options.redact ?? []) {
+    if (!(pattern instanceof RegExp)) throw new MyriadError('usage', `redact: expected RegExps, got ${pattern}`);
+  }
+  oneOf('onStop', options.onStop, ['terminate', 'leave']);
   const { deadlines } = fleet.limits;
   const fanout = fleet.fanout === 'auto' ? Math.min(AUTO_FANOUT, fleet.limits.connections) : fleet.fanout;
   return {

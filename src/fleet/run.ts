@@ -18,6 +18,17 @@ import { LineStream, type OutputLine } from './line_stream.ts';
 /** Starts the run's engine; given by the fleet. */
 export type StartEngine = (listener: RunListener, onOutput: (event: TaskOutputEvent) => boolean) => Promise<StartedRun>;
 
+/** What a run is made with. */
+export interface RunParts {
+  readonly start: StartEngine;
+  /** Throws what can be known to be wrong before anything connects. */
+  readonly check: () => Promise<void>;
+  /** The terminals of its commands have another size. */
+  readonly resize: (columns: number, rows: number) => void;
+  /** What `cancel` does to what runs. @default 'terminate' */
+  readonly onStop?: 'terminate' | 'leave' | undefined;
+}
+
 /** How far a run is. */
 export interface RunStatus extends ExecutorStatus {
   readonly planned: number;
@@ -59,7 +70,8 @@ export class Run implements AsyncIterable<TaskResult> {
   /** The job on one line, for people. */
   readonly title: string;
   readonly #plan: Plan;
-  readonly #start: StartEngine;
+  readonly #parts: RunParts;
+  #checked: Promise<void> | undefined;
   readonly #listeners = new Set<RunListener>();
   readonly #outcomes: Partial<Record<OutcomeKind, number>> = {};
   readonly #signal: AbortSignal | undefined;
@@ -70,11 +82,11 @@ export class Run implements AsyncIterable<TaskResult> {
   #lines: LineStream | undefined;
   #wanted: Wanted = { paused: false, cancelled: undefined, stopped: undefined };
 
-  constructor(id: string, title: string, plan: Plan, start: StartEngine, signal?: AbortSignal) {
+  constructor(id: string, title: string, plan: Plan, parts: RunParts, signal?: AbortSignal) {
     this.id = id;
     this.title = title;
     this.#plan = plan;
-    this.#start = start;
+    this.#parts = parts;
     this.#signal = signal;
   }
 
@@ -86,6 +98,20 @@ export class Run implements AsyncIterable<TaskResult> {
   /** How the host of task `index` was written. */
   label(index: number): string {
     return this.#plan.at(index).label;
+  }
+
+  /**
+   * Throws what can be known to be wrong before anything connects: a variable that a host does not have, stdin that cannot be read.
+   * A run does it by itself; asked for before, it is known before a person is asked.
+   */
+  check(): Promise<void> {
+    this.#checked ??= this.#parts.check();
+    return this.#checked;
+  }
+
+  /** The terminal that its commands were given has another size now. Nothing happens where they have none. */
+  resize(columns: number, rows: number): void {
+    this.#parts.resize(columns, rows);
   }
 
   /** Hears every event from now on; what it throws is not heard of. Returns a function that ends it. */
@@ -145,7 +171,8 @@ export class Run implements AsyncIterable<TaskResult> {
 
   async #launch(): Promise<StartedRun> {
     this.#signal?.throwIfAborted();
-    const engine = await this.#start(
+    await this.check();
+    const engine = await this.#parts.start(
       (event) => this.#hear(event),
       (event) => this.#lines?.push(event) ?? this.#hasRoom(event.index),
     );
@@ -205,8 +232,8 @@ export class Run implements AsyncIterable<TaskResult> {
     this.#running?.unpause();
   }
 
-  /** Ends what runs (`leave`: only stops waiting for it); what has not begun becomes `not-run`. */
-  cancel(running: 'terminate' | 'leave' = 'terminate'): void {
+  /** Ends what runs (`leave`: only stops waiting for it), or does what the run's `onStop` says; what has not begun becomes `not-run`. */
+  cancel(running: 'terminate' | 'leave' = this.#parts.onStop ?? 'terminate'): void {
     this.#wanted.cancelled ??= running;
     this.#running?.cancel(running);
   }

@@ -1,8 +1,11 @@
 /** The job `command`: a line for the shell of each host. */
 import { MyriadError } from '../contracts/errors.ts';
 import type { Outcome } from '../contracts/outcome.ts';
+import { checkExecution, type Execution, type ExecutionOptions, prepareExecution, surroundTask } from './execution.ts';
 import type { JobKind, TaskContext } from './job.ts';
-import { checkOkStatus, checkOptions, checkText, type OkStatus, runProcess, shown } from './process_job.ts';
+import { checkNames, checkOkStatus, checkOptions, checkText, type OkStatus, runProcess, shown } from './process_job.ts';
+import { runProgram } from './program_run.ts';
+import { lineQuote } from './shell_program.ts';
 import { Template } from './template.ts';
 
 export interface CommandOptions {
@@ -10,42 +13,75 @@ export interface CommandOptions {
   readonly command: string;
   /** Exit statuses that count as ok; `none`: also an end without a status. @default [0] */
   readonly okStatus?: OkStatus;
-  /** Replace `{host} {name} {user} {port} {rank} {count} {i}` per task, see `template.ts`. @default false */
+  /** Replace `{host} {name} {user} {port} {rank} {count} {i}` and variables per task, see `template.ts`. @default false */
   readonly template?: boolean;
+  /** Variables of all hosts. @default none */
+  readonly variables?: Readonly<Record<string, string>> | undefined;
+  /** Other names are variables that each host must have. @default false: they are refused */
+  readonly hostVariables?: boolean | undefined;
   /** Sent to stdin, then its end; without it stdin ends at once. */
   readonly stdin?: Uint8Array | undefined;
+  /** Around the command, which a /bin/sh runs then instead of the login shell. @default as the login finds it */
+  readonly execution?: ExecutionOptions | undefined;
 }
 
 interface PreparedCommand {
   readonly command: string | Template;
   readonly okStatus: OkStatus;
   readonly stdin: Uint8Array | undefined;
+  readonly execution: Execution | undefined;
 }
 
-const KNOWN = ['command', 'okStatus', 'template', 'stdin'] as const;
+const KNOWN = ['command', 'okStatus', 'template', 'variables', 'hostVariables', 'stdin', 'execution'] as const;
 
 function validate(options: unknown): CommandOptions {
-  const { command, okStatus, template, stdin } = checkOptions('command', options, KNOWN);
+  const { command, okStatus, template, stdin, execution, ...rest } = checkOptions('command', options, KNOWN);
   const text = checkText('command', 'command', command, 'refuse');
   if (template !== undefined && typeof template !== 'boolean') {
     throw new MyriadError('usage', `job "command": option "template" must be true or false, not ${shown(template)}`);
   }
-  if (template) Template.compile(text, 'shell', 'command');
+  const names = checkNames('command', rest);
+  if (template) Template.compile(text, 'shell', 'command', names);
   if (stdin !== undefined && !(stdin instanceof Uint8Array)) {
     throw new MyriadError('usage', `job "command": option "stdin" must be bytes (a Uint8Array), not ${shown(stdin)}`);
   }
-  return { command: text, okStatus: checkOkStatus('command', okStatus), template: template ?? false, stdin };
+  return {
+    command: text,
+    okStatus: checkOkStatus('command', okStatus),
+    template: template ?? false,
+    variables: names.variables,
+    hostVariables: names.perHost,
+    stdin,
+    execution: checkExecution('command', execution),
+  };
 }
 
 function prepare(options: CommandOptions): PreparedCommand {
-  const { command, okStatus = [0], template = false, stdin } = options;
-  return { command: template ? Template.compile(command, 'shell', 'command') : command, okStatus, stdin };
+  const { command, okStatus = [0], template = false, stdin, execution } = options;
+  return {
+    command: template ? compile(options) : command,
+    okStatus,
+    stdin,
+    execution: execution && prepareExecution(execution),
+  };
+}
+
+function compile({ command, variables, hostVariables }: CommandOptions): Template {
+  return Template.compile(command, 'shell', 'command', { variables, perHost: hostVariables });
 }
 
 function perform(prepared: PreparedCommand, task: TaskContext): Promise<Outcome> {
-  const { command, okStatus, stdin } = prepared;
-  const line = typeof command === 'string' ? command : command.render(task.target, task.count);
-  return runProcess(task, line, okStatus, stdin);
+  const { command, okStatus, execution, stdin = task.lent.stdin } = prepared;
+  const line = typeof command === 'string' ? command : command.render(task.target, task.count, task.lent.values);
+  if (execution === undefined) return runProcess(task, line, okStatus, stdin);
+  const surroundings = surroundTask(execution, task);
+  // Sudo's log names the command, so that it stands there as an argument; the program has it from there.
+  if (execution.elevation !== undefined) {
+    const program = { text: `${surroundings}exec /bin/sh -c "$0"`, words: [lineQuote(line)], stdin };
+    return runProgram(task, program, execution.elevation, okStatus);
+  }
+  const program = { text: `${surroundings}exec /bin/sh -c ${lineQuote(line)}`, words: [], stdin };
+  return runProgram(task, program, undefined, okStatus);
 }
 
 export const commandKind: JobKind<CommandOptions, PreparedCommand> = {
@@ -56,5 +92,6 @@ export const commandKind: JobKind<CommandOptions, PreparedCommand> = {
   validate,
   prepare,
   title: (options) => options.command,
+  hostNames: (options) => (options.template ? compile(options).hostNames : new Set()),
   perform,
 };

@@ -6,7 +6,11 @@
  */
 import type { Outcome } from '../contracts/outcome.ts';
 import type { Target, TaskNote } from '../contracts/task.ts';
+import type { Secret } from '../ssh/client_auth_secret.ts';
 import type { Connection, OutputSink, TransportName } from '../transport/transport.ts';
+import type { StdinSource } from './stdin_source.ts';
+import type { HostValues } from './template.ts';
+import type { TerminalSize } from './terminal.ts';
 
 export interface JobSpec {
   readonly kind: string;
@@ -16,8 +20,22 @@ export interface JobSpec {
   readonly options: unknown;
 }
 
+/** Secrets that a job may ask for while it performs. */
+export type SecretName = 'sudo';
+
+/** What the caller of a run lends to its tasks: live things, that no spec can hold. */
+export interface Lent {
+  readonly stdin?: StdinSource | undefined;
+  /** Places of templates beyond what a task says of itself. */
+  readonly values?: HostValues | undefined;
+  /** Commands get a terminal of this size. */
+  readonly terminal?: TerminalSize | undefined;
+}
+
 /** What a task may do while it performs. */
 export interface TaskContext {
+  /** The run's id. */
+  readonly run: string;
   readonly target: Target;
   /** Number of tasks in the plan. */
   readonly count: number;
@@ -37,6 +55,13 @@ export interface TaskContext {
   stop: (() => void) | undefined;
   /** Set by the job while output is held back by a full sink; called when there is room again. */
   resume: (() => void) | undefined;
+  /** A secret for this host, asked for when a program there wants it; undefined: the run has none. No spec ever holds one. */
+  secret(name: SecretName): Secret | undefined;
+  /** The task waits for something on this side: the deadline `open` stands still until what comes back is called. */
+  hold(): () => void;
+  setTimer(delayMs: number, callback: () => void): { cancel(): void };
+  /** What the caller lends to all tasks of the run. */
+  readonly lent: Lent;
   /** Adds a remark to the result. */
   note(note: TaskNote): void;
 }
@@ -69,6 +94,8 @@ export interface JobKind<Options = unknown, Prepared = unknown> {
   prepare(options: Options): Prepared | Promise<Prepared>;
   /** For people, on one line. */
   title(options: Options): string;
+  /** Variables that every host must have, see `template.ts`. @default none */
+  hostNames?(options: Options): ReadonlySet<string>;
   /** Once per task. Rejects with the transport's error, or StoppedError; everything else is `error`. */
   perform(prepared: Prepared, task: TaskContext): Promise<Outcome>;
 }

@@ -3,14 +3,13 @@ import { MyriadError } from '../contracts/errors.ts';
 import type { Outcome } from '../contracts/outcome.ts';
 import type { ProcessEnd, RemoteProcess } from '../transport/transport.ts';
 import { StoppedError, type TaskContext } from './job.ts';
+import { type StdinInput, sourceOf } from './stdin_source.ts';
+import { checkVariables, type Names } from './template.ts';
 
 /** Statuses that count as ok; `none`: an end without a status does too. */
 export type OkStatus = readonly (number | 'none')[];
 
 const DEFAULT_OK_STATUS: OkStatus = [0];
-
-/** Pieces in which stdin is handed over, so that a full channel holds the rest back. */
-const STDIN_PIECE = 64 * 1024;
 
 /** The options of a spec as an object with no other keys than `known`. */
 export function checkOptions(kind: string, options: unknown, known: readonly string[]): Record<string, unknown> {
@@ -41,6 +40,24 @@ export function checkText(kind: string, name: string, value: unknown, empty: 're
   return value;
 }
 
+/** The options of a spec that say which names templates may use. */
+export function checkNames(kind: string, options: Readonly<Record<string, unknown>>): Names {
+  const { variables, hostVariables } = options;
+  if (variables !== undefined && (typeof variables !== 'object' || variables === null || Array.isArray(variables))) {
+    throw new MyriadError('usage', `job "${kind}": option "variables" must be an object, not ${shown(variables)}`);
+  }
+  if (hostVariables !== undefined && typeof hostVariables !== 'boolean') {
+    throw new MyriadError(
+      'usage',
+      `job "${kind}": option "hostVariables" must be true or false, not ${shown(hostVariables)}`,
+    );
+  }
+  return {
+    variables: variables && { ...checkVariables({ ...variables }) },
+    perHost: hostVariables,
+  };
+}
+
 export function checkOkStatus(kind: string, value: unknown): OkStatus {
   if (value === undefined) return DEFAULT_OK_STATUS;
   if (Array.isArray(value) && value.length > 0 && value.every(isOkStatus)) return [...value];
@@ -48,6 +65,11 @@ export function checkOkStatus(kind: string, value: unknown): OkStatus {
     'usage',
     `job "${kind}": option "okStatus" must be a list of whole numbers from 0 to 4294967295 or "none", not ${shown(value)}`,
   );
+}
+
+export function checkStdin(kind: string, value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw new MyriadError('usage', `job "${kind}": option "stdin" must be bytes (a Uint8Array), not ${shown(value)}`);
 }
 
 function isOkStatus(value: unknown): value is number | 'none' {
@@ -66,16 +88,19 @@ export function runProcess(
   task: TaskContext,
   command: string | readonly string[],
   okStatus: OkStatus,
-  stdin: Uint8Array | undefined,
+  stdin: StdinInput | undefined,
 ): Promise<Outcome> {
   return new Promise<Outcome>((resolve, reject) => {
     let stopping = false;
+    const { terminal } = task.lent;
     const process = task.connection.exec(command, {
       sink: task.sink,
       lingerMs: task.lingerMs,
       begin: () => task.begin(),
       started: () => task.started(),
+      ...(terminal && { pty: terminal.now }),
     });
+    terminal?.follow(process);
     task.resume = () => process.resume();
     task.stop = () => {
       stopping = true;
@@ -93,12 +118,18 @@ export function runProcess(
         if (!stopping) reject(error);
       },
     );
-    if (stdin === undefined) process.end();
-    else feed(process, stdin).catch(reject);
+    const stop = (error: unknown): void => {
+      // A command that took what it has for all of its input would do harm: it is ended before its stdin is.
+      if (stopping) return;
+      stopping = true;
+      process.terminate(task.graceMs).then(() => reject(error), reject);
+    };
+    feed(process, stdin, terminal ? 'terminal' : 'pipe').catch(stop);
   });
 }
 
-function endOutcome(end: ProcessEnd, process: RemoteProcess, okStatus: OkStatus): Outcome {
+/** What an end comes to. */
+export function endOutcome(end: ProcessEnd, process: RemoteProcess, okStatus: OkStatus): Outcome {
   if (end.signal !== null) {
     return { kind: 'signalled', began: 'yes', signal: end.signal.name, coreDumped: end.signal.coreDumped };
   }
@@ -110,15 +141,41 @@ function endOutcome(end: ProcessEnd, process: RemoteProcess, okStatus: OkStatus)
   return { kind: 'no-status', began: process.began };
 }
 
-/** Sends `bytes` as the process takes them, then ends its stdin. A process that ends first is no error. */
-async function feed(process: RemoteProcess, bytes: Uint8Array): Promise<void> {
+/** What a terminal takes for the end of input at the start of a line; elsewhere it only hands over the line so far. */
+const END_OF_INPUT = 0x04;
+const LINE_END = 0x0a;
+
+/**
+ * Sends stdin as the process takes it, then ends it; without one it ends at once. A terminal knows no end of a stream, so it is
+ * typed there. Rejects where the source does, and leaves stdin open then. A process that ends first is no error.
+ */
+export async function feed(
+  process: RemoteProcess,
+  stdin: StdinInput | undefined,
+  into: 'pipe' | 'terminal' = 'pipe',
+): Promise<void> {
+  if (stdin === undefined && into === 'pipe') {
+    process.end();
+    return;
+  }
   let over = false;
   const ended = (): void => {
     over = true;
   };
   process.ended.then(ended, ended);
-  for (let at = 0; at < bytes.length && !over; at += STDIN_PIECE) {
-    if (!process.write(bytes.subarray(at, at + STDIN_PIECE))) await process.drained();
+  let last = LINE_END;
+  if (stdin !== undefined) {
+    const source = sourceOf(stdin);
+    for (let at = 0; !over; ) {
+      const got = source.read(at);
+      const piece = got instanceof Promise ? await got : got;
+      if (piece === undefined || over) break;
+      at += piece.length;
+      last = piece.at(-1) ?? last;
+      if (!process.write(piece)) await process.drained();
+    }
   }
-  if (!over) process.end();
+  if (over) return;
+  if (into === 'pipe') process.end();
+  else process.write(Uint8Array.from(last === LINE_END ? [END_OF_INPUT] : [END_OF_INPUT, END_OF_INPUT]));
 }

@@ -3,8 +3,10 @@
  * would. Understood: one simple command, words with '…' and "…", and `;` or `&&` between several.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { BOOTSTRAP } from '../jobs/shell_program.ts';
 import type { ServerCommand, ServerSession } from '../ssh/server_session.ts';
 import { KILL_COMMAND } from '../transport/kill.ts';
+import { ProgramCommand } from './shell_program.ts';
 
 /** The host that a command runs on. */
 export interface SimulatedHost {
@@ -92,15 +94,29 @@ function run(words: string[], host: SimulatedHost): Answer {
 /** How a command of a host with a fault ends. */
 export type CommandFault = 'exit-1' | 'killed' | 'no-status' | 'lost' | 'huge' | undefined;
 
+export interface CommandTools {
+  readonly setTimer: SetTimer;
+  /** What sudo takes; undefined: anything. */
+  readonly sudoPassword?: string | undefined;
+  cut(): void;
+}
+
 /** Starts a command line. `cut` drops the connection, for the fault `lost`. */
 export function startCommand(
   line: string,
   session: ServerSession,
   host: SimulatedHost,
   fault: CommandFault,
-  tools: { readonly setTimer: SetTimer; cut(): void },
+  tools: CommandTools,
 ): ServerCommand {
   if (line === KILL_COMMAND) return new KillCommand(session, host);
+  if (line === BOOTSTRAP) {
+    return new ProgramCommand(session, {
+      sudoPassword: tools.sudoPassword,
+      start: (command) =>
+        command === undefined ? new KillCommand(session, host) : startCommand(command, session, host, fault, tools),
+    });
+  }
   if (fault === undefined && (line === 'cat' || line === 'sha256sum')) return new StdinCommand(session, line);
   return new TableCommand(line, session, host, fault, tools);
 }

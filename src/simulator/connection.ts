@@ -21,6 +21,8 @@ export interface ConnectionSetting {
   /** Each answer leaves so much later. */
   readonly latencyMs: number;
   readonly maxSessions: number;
+  /** What sudo takes there; undefined: anything. */
+  readonly sudoPassword: string | undefined;
   accepts(attempt: LoginAttempt): boolean;
   /** The client is authenticated: it no longer counts for MaxStartups. */
   authenticated(): void;
@@ -132,7 +134,11 @@ function serveSsh(socket: Socket, setting: ConnectionSetting): void {
         if (fault === 'exec-refused') return undefined;
         setting.started(line);
         const cut = () => setImmediate(() => socket.destroy());
-        const command = startCommand(line, session, host, commandFault(fault), { setTimer, cut });
+        const command = startCommand(line, session, host, commandFault(fault), {
+          setTimer,
+          sudoPassword: setting.sudoPassword,
+          cut,
+        });
         return track(running, session, command);
       },
       closed: () => socket.end(),

@@ -30,6 +30,8 @@ export interface SimulatorOptions {
   readonly maxStartups?: string;
   /** Sessions per connection, as sshd. @default 10 */
   readonly maxSessions?: number;
+  /** What sudo takes on its hosts. @default anything */
+  readonly sudoPassword?: string;
   /** Who may log in. @default everyone */
   readonly accepts?: (attempt: LoginAttempt) => boolean;
   /** Called as a command starts. */
@@ -160,6 +162,7 @@ export class Simulator implements AsyncDisposable {
       fault,
       latencyMs: this.#options.latencyMs ?? 0,
       maxSessions: this.#options.maxSessions ?? 10,
+      sudoPassword: this.#options.sudoPassword,
       accepts: this.#options.accepts ?? (() => true),
       authenticated: () => {
         this.#logins++;

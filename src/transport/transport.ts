@@ -30,6 +30,15 @@ export interface Watch {
   stop: ((reason: Error) => void) | undefined;
 }
 
+/** A terminal for a process. */
+export interface Terminal {
+  readonly term: string;
+  readonly columns: number;
+  readonly rows: number;
+  /** Every byte passes as it is, and none is echoed. @default false: as the host's terminals are */
+  readonly raw?: boolean;
+}
+
 /** Where output goes. */
 export interface OutputSink {
   /**
@@ -47,6 +56,8 @@ export interface ExecOptions {
   started(): void;
   /** How long output may stay silent after the status before the channel is closed, in milliseconds. */
   readonly lingerMs: number;
+  /** The process gets a terminal; stderr comes with stdout then. @default none */
+  readonly pty?: Terminal | undefined;
 }
 
 /** How a process ended. Exactly one of `status` and `signal` is set, or neither: the peer closed without a status. */
@@ -74,6 +85,8 @@ export interface RemoteProcess {
   resume(): void;
   /** Sends a signal by its RFC 4254 name (`TERM`); silently ignored by servers that do not take it. */
   signal(name: string): void;
+  /** Its terminal has another size now; missing where none can be told. */
+  resize?(columns: number, rows: number): void;
   /** Ends the process with all its children: TERM, after `graceMs` KILL; says what became of it. Never rejects. */
   terminate(graceMs: number): Promise<RemoteFate>;
 }

@@ -90,25 +90,51 @@ describe.concurrent('the command', () => {
   });
 
   it('--repeat fills places, and says a value in quotes where the shell needs them', async () => {
-    const command = 'echo {i} {rank} {count} {name} {{host}} {user}.{port}';
-    const words = [...reach(fleet), '-w', '127.1.0.0,127.1.0.1', '--repeat', '3', '--order', 'input', '--', command];
+    const command = 'echo {i} {rank} {count} {name} {{host}} {user}.{port} {q}';
+    const words = [
+      ...reach(fleet),
+      '-w',
+      '127.1.0.0,127.1.0.1',
+      '--repeat',
+      '3',
+      '-e',
+      'q=a b',
+      '--order',
+      'input',
+      '--',
+      command,
+    ];
     const { code, stdout, stderr } = await myriad(words);
     const lines = [0, 1, 2, 3, 4, 5].map((rank) => {
       const name = `127.1.0.${rank % 2}`;
-      return `${name}: ${1 + Math.floor(rank / 2)} ${rank} 6 ${name} {host} .`;
+      return `${name}: ${1 + Math.floor(rank / 2)} ${rank} 6 ${name} {host} root.${fleet.simulator.port} a b`;
     });
     expect(stdout.trimEnd().split('\n')).toEqual(lines);
     expect({ code, outcomes: totals(stderr) }).toEqual({ code: 0, outcomes: { ok: 6 } });
-    expect(commands).toContain("127.1.0.1 echo 2 3 6 127.1.0.1 {host} ''.''");
+    expect(commands).toContain(`127.1.0.1 echo 2 3 6 127.1.0.1 {host} root.${fleet.simulator.port} 'a b'`);
   });
 });
 
 describe.concurrent('--local', () => {
   it('runs a program here once per host, each word one word', async () => {
-    const words = ['run', '--local', '-w', 'a,u@b:7', '--order', 'input', '--', 'printf', '<%s>'];
+    const words = [
+      'run',
+      '--local',
+      '-w',
+      'a,u@b:7',
+      '-l',
+      'eve',
+      '-p',
+      '22',
+      '--order',
+      'input',
+      '--',
+      'printf',
+      '<%s>',
+    ];
     const places = ['{host} {i}', '$HOME;', '{user}/{name}/{port}', '', '{{}}'];
     const { code, stdout } = await myriad([...words, ...places]);
-    expect(stdout).toBe('a: <a 1><$HOME;></a/><><{}>\nu@b:7: <u@b:7 1><$HOME;><u/b/7><><{}>\n');
+    expect(stdout).toBe('a: <a 1><$HOME;><eve/a/22><><{}>\nu@b:7: <u@b:7 1><$HOME;><u/b/7><><{}>\n');
     expect(code).toBe(0);
   });
 

@@ -5,10 +5,9 @@
 import { limitsSuite } from './executor_limits.ts';
 import { requestsSuite } from './executor_requests.ts';
 import { resultsSuite } from './executor_results.ts';
-import { type MakeExecutor, setUpWith } from './executor_world.ts';
+import type { SetUp } from './executor_world.ts';
 
-export function executorSuite(name: string, make: MakeExecutor): void {
-  const setUp = setUpWith(make);
+export function executorSuite(name: string, setUp: SetUp): void {
   resultsSuite(name, setUp);
   requestsSuite(name, setUp);
   limitsSuite(name, setUp);

@@ -37,7 +37,7 @@ describe('options of command', () => {
     [{ command: '' }, 'is empty'],
     [{ command: ' \t\n' }, 'is empty'],
     [{ command: 'a\0b' }, 'NUL at position 2'],
-    [{ command: 'x', comand: 'y' }, 'there is no option "comand"; there are: command, okStatus, template, stdin'],
+    [{ command: 'x', comand: 'y' }, 'there is no option "comand"; there are: command, okStatus, template, variables,'],
     [{ command: 'x', okStatus: 0 }, 'option "okStatus"'],
     [{ command: 'x', okStatus: [] }, 'option "okStatus"'],
     [{ command: 'x', okStatus: [-1] }, 'not [-1]'],

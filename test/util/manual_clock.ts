@@ -80,7 +80,11 @@ export class ManualClock {
   }
 }
 
+/** What else must settle: other threads. */
+export const settling: { also: (() => Promise<void>) | undefined } = { also: undefined };
+
 /** Lets promises and immediates run until nothing is likely to follow. */
 export async function settle(turns = 12): Promise<void> {
   for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+  await settling.also?.();
 }

@@ -37,6 +37,7 @@ class LocalConnection implements Connection {
         `the local transport runs a program with its arguments, not ${JSON.stringify(command)}`,
       );
     }
+    if (options.pty) throw new MyriadError('usage', 'programs here run without a terminal');
     const started = new LocalProcess(command, options, this.#clock, this.#spawn, (over) => {
       this.#mine.delete(over);
       this.#all.delete(over);

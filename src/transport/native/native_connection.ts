@@ -4,9 +4,9 @@ import type { Reached } from '../../contracts/task.ts';
 import type { SshClient } from '../../ssh/client.ts';
 import { SshError } from '../../ssh/errors.ts';
 import type { Session } from '../../ssh/session.ts';
-import type { SessionRequests } from '../../ssh/session_requests.ts';
+import type { Pty, SessionRequests } from '../../ssh/session_requests.ts';
 import { KILL_COMMAND, type KillAnswer, killAnswer, killScript } from '../kill.ts';
-import type { Connection, ExecOptions, ProcessEnd, RemoteProcess } from '../transport.ts';
+import type { Connection, ExecOptions, ProcessEnd, RemoteProcess, Terminal } from '../transport.ts';
 
 type SetTimer = (delayMs: number, callback: () => void) => { cancel(): void };
 
@@ -39,13 +39,14 @@ export class NativeConnection implements Connection {
   exec(command: string | readonly string[], options: ExecOptions): RemoteProcess {
     const line = typeof command === 'string' ? command : command.map(quote).join(' ');
     const session = this.#client.session();
-    const { sink } = options;
+    const { sink, pty } = options;
+    const requests = pty ? { ...this.#requests, pty: ptyOf(pty) } : this.#requests;
     session.exec(line, {
       data: (extended, chunk) => sink.write(extended === 0 ? 'stdout' : 'stderr', chunk),
       begin: () => options.begin(),
       started: () => options.started(),
       lingerMs: options.lingerMs,
-      ...(this.#requests && { requests: this.#requests }),
+      ...(requests && { requests }),
     });
     return new NativeProcess(session, (graceMs) => this.#kill(graceMs));
   }
@@ -125,6 +126,10 @@ class NativeProcess implements RemoteProcess {
     this.#session.signal(name);
   }
 
+  resize(columns: number, rows: number): void {
+    this.#session.resize(columns, rows);
+  }
+
   /** Asked again while it is under way, the first answer counts. */
   terminate(graceMs: number): Promise<RemoteFate> {
     this.#terminating ??= this.#terminate(graceMs);
@@ -147,6 +152,16 @@ class NativeProcess implements RemoteProcess {
     if (answer === 'killed' || (answer === 'none' && over)) return 'killed';
     return answer === 'left' ? 'left-running' : 'unknown';
   }
+}
+
+/** RFC 4254 §8: 8 bits, nothing translated, echoed, swallowed or made a signal of. */
+const RAW: NonNullable<Pty['modes']> = [
+  ...[30, 31, 32, 33, 34, 35, 36, 38, 39, 40, 50, 51, 53, 59, 70].map((opcode) => [opcode, 0] as const),
+  [91, 1],
+];
+
+function ptyOf({ raw, ...size }: Terminal): Pty {
+  return raw ? { ...size, modes: RAW } : size;
 }
 
 /** One word for a POSIX shell. */

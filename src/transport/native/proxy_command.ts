@@ -117,7 +117,9 @@ class ProxyStream implements ClientStream {
     // Without a process there is nothing to signal.
     if (this.#child?.pid === undefined) this.#gone = true;
     const why = error.code ?? error.message;
-    this.#tell(new SshError('connect', `${this.#program} could not be started: ${why}`, { proxy: true }, { cause: error }));
+    this.#tell(
+      new SshError('connect', `${this.#program} could not be started: ${why}`, { proxy: true }, { cause: error }),
+    );
   }
 
   #received(chunk: Buffer): void {

@@ -1,5 +1,6 @@
 /** The three streams of a client: output into a sink that may be full, stdin with its back-pressure. */
 import type { ChildProcess } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import type { StreamName } from '../../contracts/task.ts';
 
 export class ClientStreams {
@@ -8,13 +9,16 @@ export class ClientStreams {
   /** What was written before there was a client: one piece, because the writer waits then. */
   #early: Uint8Array[] = [];
   #inputEnded = false;
+  /** The client has started, and its host is not ready for input. */
+  #inputHeld: boolean;
   #waiters: (() => void)[] = [];
   #heldBack = false;
   #closed = false;
 
-  /** `write`: where output goes; false: nothing more until `resume`. */
-  constructor(write: (stream: StreamName, chunk: Buffer) => boolean) {
+  /** `write`: where output goes; false: nothing more until `resume`. `held`: input waits for `releaseInput`. */
+  constructor(write: (stream: StreamName, chunk: Buffer) => boolean, held: boolean) {
     this.#write = write;
+    this.#inputHeld = held;
   }
 
   /** The consumer has not said yet that it has room again. */
@@ -36,6 +40,18 @@ export class ClientStreams {
     if (stdin === null) return;
     // EPIPE: the command does not read it; that is its business.
     for (const event of ['error', 'drain', 'close']) stdin.on(event, () => this.#wake());
+    if (!this.#inputHeld) this.#openInput(stdin);
+  }
+
+  /** The host is ready for input. */
+  releaseInput(): void {
+    if (!this.#inputHeld) return;
+    this.#inputHeld = false;
+    const stdin = this.#child?.stdin;
+    if (stdin && !this.#closed) this.#openInput(stdin);
+  }
+
+  #openInput(stdin: Writable): void {
     for (const chunk of this.#early) stdin.write(chunk);
     this.#early = [];
     if (this.#inputEnded) stdin.end();
@@ -45,14 +61,14 @@ export class ClientStreams {
   input(chunk: Uint8Array): boolean {
     if (this.#closed || this.#inputEnded) return true;
     const stdin = this.#child?.stdin;
-    if (stdin) return stdin.write(chunk);
+    if (stdin && !this.#inputHeld) return stdin.write(chunk);
     this.#early.push(chunk);
     return false;
   }
 
   drained(): Promise<void> {
     const stdin = this.#child?.stdin;
-    if (this.#closed || (stdin && !stdin.writableNeedDrain)) return Promise.resolve();
+    if (this.#closed || (stdin && !this.#inputHeld && !stdin.writableNeedDrain)) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiters.push(resolve);
     });
@@ -60,7 +76,7 @@ export class ClientStreams {
 
   endInput(): void {
     this.#inputEnded = true;
-    this.#child?.stdin?.end();
+    if (!this.#inputHeld) this.#child?.stdin?.end();
   }
 
   resume(): void {

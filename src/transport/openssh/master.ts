@@ -127,11 +127,13 @@ export class Master {
     return accepted ? 'accepted' : 'refused';
   }
 
-  /** Starts a client for `command`, in a process group of its own. Throws what spawn throws. */
-  client(command: string, log: string): ChildProcess {
+  /** Starts a client for `command`, in a process group of its own; `term`: with a terminal. Throws what spawn throws. */
+  client(command: string, log: string, term?: string): ChildProcess {
     const { program, spawn } = this.#setting;
     const { socket, args, host } = this.target;
-    return spawn(program.path, clientArgs(program, socket, log, args, host, command), { detached: true });
+    const words = clientArgs(program, socket, log, args, host, command, term !== undefined);
+    const env = term === undefined ? {} : { env: { ...process.env, TERM: term } };
+    return spawn(program.path, words, { detached: true, ...env });
   }
 
   /** Whether it still answers: it greets whoever connects. */

@@ -19,6 +19,7 @@ import { ClientStreams } from './client_streams.ts';
 import type { Master } from './master.ts';
 import { OpensshError, spawnError, stopped } from './openssh_error.ts';
 import { signalGroup } from './spawn.ts';
+import { TerminalStart } from './terminal_start.ts';
 
 /** The client's log is looked at after 5 ms, then at growing distances, until it says on which channel the command is. */
 const FIRST_LOOK_MS = 5;
@@ -44,6 +45,7 @@ export class OpensshProcess implements RemoteProcess {
   readonly #owner: ProcessOwner;
   readonly #log: ClientLog;
   readonly #streams: ClientStreams;
+  readonly #terminal: TerminalStart | undefined;
   readonly #end = Promise.withResolvers<ProcessEnd>();
   #mode: Mode = 'gated';
   #began: Began = 'no';
@@ -62,11 +64,16 @@ export class OpensshProcess implements RemoteProcess {
     this.#options = options;
     this.#owner = owner;
     this.#log = new ClientLog(log);
+    const { pty, sink } = options;
+    this.#terminal = pty && new TerminalStart(pty, (chunk) => sink.write('stdout', chunk));
     this.#streams = new ClientStreams((stream, chunk) => {
+      // With a terminal there is no stderr of the host: what comes are the client's own words.
+      if (stream === 'stderr' && this.#terminal !== undefined) return true;
       this.#lastOutput = owner.clock.now();
       this.#started();
-      return options.sink.write(stream, chunk);
-    });
+      if (this.#terminal === undefined) return sink.write(stream, chunk);
+      return this.#terminal.heard(chunk, () => this.#streams.releaseInput());
+    }, pty !== undefined);
     this.ended = this.#end.promise;
     // Whoever stopped it may not listen any more.
     this.ended.catch(() => {});
@@ -151,7 +158,8 @@ export class OpensshProcess implements RemoteProcess {
     const { master } = this.#owner;
     let child: ChildProcess;
     try {
-      child = master.client(this.#line, this.#log.path);
+      const line = `${this.#terminal?.prefix ?? ''}${this.#line}`;
+      child = master.client(line, this.#log.path, this.#options.pty?.term);
     } catch (error) {
       this.#notStarted(error);
       return;
@@ -234,6 +242,7 @@ export class OpensshProcess implements RemoteProcess {
   async #conclude(): Promise<ProcessEnd> {
     const { master } = this.#owner;
     const outputLeftOpen = !this.#streams.outputEnded;
+    this.#terminal?.end();
     const facts = await this.#log.read();
     this.#hear(facts);
     const alive = outputLeftOpen || (await master.alive());

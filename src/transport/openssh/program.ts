@@ -14,6 +14,8 @@ export interface Program {
   readonly sessionType: boolean;
 }
 
+const NO_TERMINAL = 'RequestTTY=no';
+
 /** What stands before everything else on each command line: of each option, ssh takes the first that it finds. */
 const COMMON: readonly string[] = [
   // No question reaches a terminal, nor an askpass program.
@@ -22,7 +24,7 @@ const COMMON: readonly string[] = [
   'ClearAllForwardings=yes',
   'ForwardX11=no',
   'ControlPersist=no',
-  'RequestTTY=no',
+  NO_TERMINAL,
 ];
 
 /**
@@ -87,11 +89,28 @@ export function clientArgs(
   args: readonly string[],
   host: string,
   command: string,
+  terminal = false,
 ): string[] {
-  const options = [...COMMON, 'LogLevel=DEBUG2', 'ControlMaster=no', 'ProxyCommand=false'];
+  const options = [
+    ...COMMON.filter((option) => !terminal || option !== NO_TERMINAL),
+    'LogLevel=DEBUG2',
+    'ControlMaster=no',
+    'ProxyCommand=false',
+  ];
   if (program.remoteCommand) options.push('RemoteCommand=none');
   if (program.sessionType) options.push('SessionType=default', 'StdinNull=no', 'ForkAfterAuthentication=no');
-  return ['-T', '-S', percentFree(socket), '-E', log, ...flags(options), ...args, '--', host, command];
+  return [
+    terminal ? '-tt' : '-T',
+    '-S',
+    percentFree(socket),
+    '-E',
+    log,
+    ...flags(options),
+    ...args,
+    '--',
+    host,
+    command,
+  ];
 }
 
 function flags(options: readonly string[]): string[] {

@@ -1,0 +1,110 @@
+/** The options that say how commands are executed on hosts, for all verbs that run some; what they come to for the library. */
+import { type Command, Option } from 'commander';
+import { MyriadError, type RunOptions, type SudoOptions } from '../index.ts';
+import { defined } from './connection_options.ts';
+import { readEnvironment } from './env_file.ts';
+import type { TerminalSecrets } from './secrets.ts';
+import { append, name, statuses, word } from './values.ts';
+
+export interface ExecutionFlags {
+  readonly sudo?: boolean;
+  readonly sudoUser?: string;
+  readonly doas?: boolean;
+  readonly askSudoPassword?: boolean;
+  readonly sudoPasswordFile?: string;
+  readonly env?: string[];
+  readonly envFile?: string[];
+  readonly exportIdentity?: boolean;
+  readonly cwd?: string;
+  readonly umask?: string;
+  readonly okStatus?: (number | 'none')[];
+  readonly onStop?: 'term' | 'leave';
+}
+
+/** Begins the group of options. */
+export function addExecution(command: Command): Command {
+  return command
+    .optionsGroup('Execution:')
+    .option('--sudo', 'as root, by way of sudo')
+    .option('--sudo-user <name>', 'as this user, by way of sudo', name('--sudo-user'))
+    .option('--doas', 'by way of doas instead of sudo')
+    .option('-K, --ask-sudo-password', 'ask for the password that sudo wants')
+    .option('--sudo-password-file <file>', 'that password: the first line of a file of mode 0600')
+    .option('--env <k=v>', 'set a variable; K alone takes its value from here', append)
+    .option('--env-file <file>', 'set the variables of a file with one K=V a line', append)
+    .option('--export-identity', 'set MYRIAD_HOST, MYRIAD_RANK, MYRIAD_COUNT and MYRIAD_RUN')
+    .option('--cwd <dir>', 'the directory to start in')
+    .option('--umask <mask>', 'as 027')
+    .option(
+      '--ok-status <list>',
+      'exit statuses that are ok, as 0,1; none is an end without status (default: 0)',
+      statuses('--ok-status'),
+    )
+    .addOption(
+      new Option(
+        '--on-stop <how>',
+        'at ^C and deadlines, commands are ended (term; default) or left (leave)',
+      ).argParser(word('--on-stop', ['term', 'leave'])),
+    );
+}
+
+/** Throws `usage`, `file`. `secrets`: who asks on the terminal; what is asked is asked when sudo wants it, or by `askSudoFirst`. */
+export function executionOptions(flags: ExecutionFlags, secrets: TerminalSecrets | undefined): RunOptions {
+  if (flags.umask !== undefined && !/^[0-7]{3,4}$/.test(flags.umask)) {
+    throw new MyriadError('usage', `--umask: expected an octal mask such as 027, got "${flags.umask}"`);
+  }
+  const env = readEnvironment(flags.env, flags.envFile);
+  return defined({
+    env: Object.keys(env).length > 0 ? env : undefined,
+    cwd: flags.cwd,
+    umask: flags.umask,
+    exportIdentity: flags.exportIdentity,
+    sudo: sudoOptions(flags, secrets),
+    okStatus: flags.okStatus,
+    onStop: flags.onStop === 'leave' ? ('leave' as const) : undefined,
+  });
+}
+
+function sudoOptions(flags: ExecutionFlags, secrets: TerminalSecrets | undefined): SudoOptions | undefined {
+  const { sudoUser: user, doas, askSudoPassword, sudoPasswordFile: passwordFile } = flags;
+  const asked = askSudoPassword ? '--ask-sudo-password (-K)' : '--sudo-password-file';
+  if (!flags.sudo && user === undefined && !doas) {
+    if (!askSudoPassword && passwordFile === undefined) return undefined;
+    throw new MyriadError('usage', `${asked}: nothing asks for it without --sudo; add that`);
+  }
+  if (askSudoPassword && passwordFile !== undefined) {
+    throw new MyriadError('usage', '--ask-sudo-password (-K) and --sudo-password-file: give one of them');
+  }
+  if (flags.sudo && doas) throw new MyriadError('usage', '--sudo and --doas: give one of them');
+  if (doas && (askSudoPassword || passwordFile !== undefined)) {
+    throw new MyriadError('usage', `${asked}: doas takes no password from here; let doas.conf say nopass there`);
+  }
+  return defined({
+    user,
+    program: doas ? ('doas' as const) : undefined,
+    password: askSudoPassword && secrets ? () => secrets.sudoPassword() : undefined,
+    passwordFile,
+  });
+}
+
+/** Asks for the password of `-K`, so that no host has to wait for the question. */
+export async function askSudoFirst(flags: ExecutionFlags, secrets: TerminalSecrets): Promise<void> {
+  if (flags.askSudoPassword) await secrets.sudoPassword();
+}
+
+/** What only a command on a host has; for `--local`. Throws `usage`. */
+export function refuseExecution(flags: ExecutionFlags): void {
+  const given = Object.entries({
+    '--sudo': flags.sudo,
+    '--sudo-user': flags.sudoUser,
+    '--doas': flags.doas,
+    '--ask-sudo-password (-K)': flags.askSudoPassword,
+    '--sudo-password-file': flags.sudoPasswordFile,
+    '--env': flags.env,
+    '--env-file': flags.envFile,
+    '--export-identity': flags.exportIdentity,
+    '--cwd': flags.cwd,
+    '--umask': flags.umask,
+  }).find(([, value]) => value !== undefined);
+  if (given) throw new MyriadError('usage', `${given[0]}: a program that runs here (--local) gets none`);
+}

@@ -1,0 +1,78 @@
+/** `myriad script`: a script of this machine on every host. */
+import { Command } from 'commander';
+import { MyriadError } from '../index.ts';
+import { blame } from './blame.ts';
+import { addConnection } from './connection_options.ts';
+import { addExecution } from './execution_options.ts';
+import { perform } from './run.ts';
+import { addLimits, addOutput, addRunTargets, type RunFlags, refuseContradictions } from './run_options.ts';
+import { HELP_WIDTH, parseWords } from './words.ts';
+
+interface ScriptFlags extends RunFlags {
+  readonly interpreter?: string[];
+}
+
+const EXAMPLES = `
+Examples:
+  myriad script -w 'web[1-100]' disk-report.sh
+  myriad script -w 'web[1-100]' --sudo -K harden.sh --level 2
+  myriad script -w 'db[1-4]' --interpreter 'python3 -u' facts.py
+
+The script is read once, for all hosts; there the interpreter reads it from a
+pipe, and its stdin is free for --stdin. Nothing of it runs before all of it is
+there.
+Exit codes are those of run.
+`;
+
+export async function script(argv: readonly string[]): Promise<number> {
+  const command = build();
+  if (!parseWords(command, argv)) return 0;
+  const flags = command.opts<ScriptFlags>();
+  refuseContradictions(flags);
+  const [file, ...args] = command.args;
+  try {
+    return await perform(flags, {
+      check() {
+        if (file === undefined || file === '') {
+          throw new MyriadError('usage', 'no script was given: add its file after the options');
+        }
+      },
+      start: (hosts, options) => {
+        const { interpreter } = flags;
+        return hosts.script(file!, args, { ...options, ...(interpreter && { interpreter }) });
+      },
+    });
+  } catch (error) {
+    throw blame(error, flags);
+  }
+}
+
+function build(): Command {
+  const command = new Command('myriad script')
+    .usage('-w HOSTS [options] [--] FILE [ARGUMENTS...]')
+    .description('Run a script of this machine on every host.')
+    .argument('[file]')
+    .argument('[arguments...]')
+    .passThroughOptions()
+    .configureHelp({ helpWidth: HELP_WIDTH })
+    .addHelpText('after', EXAMPLES)
+    .helpOption('-h, --help', 'this help');
+  addRunTargets(command);
+  addConnection(command);
+  addLimits(command);
+  addExecution(command)
+    .option('--stdin <file>', 'sent to the stdin of every host; - is stdin')
+    .option(
+      '--interpreter <line>',
+      'what runs it, as "python3 -u" (default: as its first line says, else sh)',
+      interpreterWords,
+    );
+  addOutput(command);
+  return command;
+}
+
+function interpreterWords(line: string): string[] {
+  const words = line.split(/\s+/).filter((word) => word !== '');
+  if (words.length > 0) return words;
+  throw new MyriadError('usage', `--interpreter: expected a program, such as python3, got "${line}"`);
+}

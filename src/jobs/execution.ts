@@ -1,0 +1,121 @@
+/** How a command is run on a host beyond the line itself: its environment, directory, umask, and as whom. */
+import { MyriadError } from '../contracts/errors.ts';
+import type { Elevation } from './elevation.ts';
+import type { TaskContext } from './job.ts';
+import { checkText, shown } from './process_job.ts';
+import { checkEnvironment, type Surroundings, surround } from './shell_program.ts';
+
+/** As another user. The password is no part of it: it stays with the caller, see TaskContext.secret. */
+export interface SudoSpec {
+  /** @default root */
+  readonly user?: string;
+  /** @default 'sudo' */
+  readonly program?: 'sudo' | 'doas';
+  /** It may ask for a password, which the run has. @default false: it is told not to ask */
+  readonly asks?: boolean;
+}
+
+export interface ExecutionOptions {
+  /** Set for the command; the values stand in no argument list. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The directory it starts in; relative to that of the login. */
+  readonly cwd?: string;
+  /** Octal, as `027`. */
+  readonly umask?: string;
+  /** Exports MYRIAD_HOST, MYRIAD_RANK, MYRIAD_COUNT and MYRIAD_RUN. @default false */
+  readonly identity?: boolean;
+  readonly sudo?: SudoSpec;
+}
+
+/** Ready for all tasks of a run. */
+export interface Execution {
+  readonly surroundings: Surroundings;
+  readonly identity: boolean;
+  readonly elevation: Elevation | undefined;
+}
+
+const KNOWN = ['env', 'cwd', 'umask', 'identity', 'sudo'];
+const KNOWN_SUDO = ['user', 'program', 'asks'];
+
+/** The options of a spec; undefined where none of them is set. Throws MyriadError `usage`. */
+export function checkExecution(kind: string, value: unknown): ExecutionOptions | undefined {
+  if (value === undefined) return undefined;
+  const options = checkObject(kind, 'execution', value, KNOWN);
+  const { env, cwd, umask, identity, sudo } = options;
+  const checked: { -readonly [K in keyof ExecutionOptions]: ExecutionOptions[K] } = {};
+  if (env !== undefined) checked.env = checkEnvironment(checkObject(kind, 'env', env, undefined));
+  if (cwd !== undefined) checked.cwd = checkText(kind, 'cwd', cwd, 'refuse');
+  if (umask !== undefined) {
+    if (typeof umask !== 'string' || !/^[0-7]{3,4}$/.test(umask)) {
+      throw new MyriadError('usage', `job "${kind}": option "umask" must be octal, such as 027, not ${shown(umask)}`);
+    }
+    checked.umask = umask;
+  }
+  if (identity !== undefined) checked.identity = checkFlag(kind, 'identity', identity);
+  if (sudo !== undefined) checked.sudo = checkSudo(kind, sudo);
+  return Object.keys(checked).length > 0 ? checked : undefined;
+}
+
+function checkSudo(kind: string, value: unknown): SudoSpec {
+  const { user, program = 'sudo', asks = false } = checkObject(kind, 'sudo', value, KNOWN_SUDO);
+  if (program !== 'sudo' && program !== 'doas') {
+    throw new MyriadError('usage', `job "${kind}": option "sudo.program" must be sudo or doas, not ${shown(program)}`);
+  }
+  const asking = checkFlag(kind, 'sudo.asks', asks);
+  if (asking && program === 'doas') {
+    throw new MyriadError(
+      'usage',
+      'doas asks on a terminal, with words that other programs could say too: no password is given to it; let doas.conf say nopass',
+    );
+  }
+  const spec = { program, asks: asking } as const;
+  if (user === undefined) return spec;
+  const name = checkText(kind, 'sudo.user', user, 'refuse');
+  // `#1000` is a number for sudo; a name that begins with - would be an option.
+  if (!/^(#\d+|[A-Za-z0-9_.][^\s:/\\]*)$/.test(name)) {
+    throw new MyriadError('usage', `job "${kind}": option "sudo.user": ${shown(name)} is no name of a user`);
+  }
+  return { ...spec, user: name };
+}
+
+function checkFlag(kind: string, name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new MyriadError('usage', `job "${kind}": option "${name}" must be true or false, not ${shown(value)}`);
+}
+
+function checkObject(
+  kind: string,
+  name: string,
+  value: unknown,
+  known: readonly string[] | undefined,
+): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new MyriadError('usage', `job "${kind}": option "${name}" must be an object`);
+  }
+  for (const key of Object.keys(value)) {
+    if (known === undefined || known.includes(key)) continue;
+    throw new MyriadError('usage', `job "${kind}": option "${name}" has no "${key}"; there are: ${known.join(', ')}`);
+  }
+  return { ...value };
+}
+
+export function prepareExecution({ env = {}, cwd, umask, identity = false, sudo }: ExecutionOptions): Execution {
+  const { program = 'sudo', user, asks = false } = sudo ?? {};
+  return {
+    surroundings: { env, cwd, umask },
+    identity,
+    elevation: sudo && { program, user, asks },
+  };
+}
+
+/** Statements that make the surroundings of one task. */
+export function surroundTask({ surroundings, identity }: Execution, task: TaskContext): string {
+  if (!identity) return surround(surroundings);
+  const { label } = task.target;
+  return surround(surroundings, {
+    MYRIAD_HOST: label,
+    MYRIAD_RANK: String(task.target.index),
+    MYRIAD_COUNT: String(task.count),
+    MYRIAD_RUN: task.run,
+  });
+}

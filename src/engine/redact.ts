@@ -19,7 +19,7 @@ const WINDOW = 16 * 1024;
 const STEP = WINDOW / 2;
 const LF = 0x0a;
 const CR = 0x0d;
-export const REDACTED = '[redacted]';
+const REDACTED = '[redacted]';
 const MARK = Buffer.from(REDACTED);
 const NOTHING = Buffer.alloc(0);
 

@@ -6,7 +6,7 @@
 /** Shorter ones are words that stand everywhere. In characters. */
 const SHORTEST = 4;
 /** Of a form, in bytes: half a window of `redact.ts`. Longest password that sshd takes: 1,024. */
-export const LONGEST = 8 * 1024;
+const LONGEST = 8 * 1024;
 /** Secrets at once, the oldest go first: more than tasks in progress, so that those of hosts that still talk are there. */
 const MOST = 20_000;
 /** Up to so many forms are looked for one by one, which is faster. */

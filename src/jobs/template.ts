@@ -84,7 +84,7 @@ export function checkVariables(
 }
 
 /** Names of places that every task has. */
-export const TASK_NAMES: readonly string[] = [...VALUES.keys()];
+const TASK_NAMES: readonly string[] = [...VALUES.keys()];
 
 /** A text that was compiled once and is filled once per task. */
 export class Template {

@@ -36,6 +36,8 @@ export interface ClientOptions {
   /** Unanswered questions before the connection counts as lost. @default 3 */
   readonly keepaliveCount?: number;
   readonly rekeyBytes?: number;
+  /** New keys after so long, once authenticated. @default never by time */
+  readonly rekeyMs?: number;
   /**
    * The server opens a channel to our agent: gets its stream, of use from `connected` on, and gives who takes
    * what comes out of it; undefined refuses. Give it where the agent is forwarded to this very host only. @default refuses all
@@ -77,6 +79,7 @@ export class SshClient {
   #hostKey: PublicKey | undefined;
   #lastReceived = 0;
   #keepalive: { cancel(): void } | undefined;
+  #rekeying: { cancel(): void } | undefined;
   #unanswered = 0;
   #error: SshError | undefined;
   #onClosed: (() => void) | undefined;
@@ -196,6 +199,7 @@ export class SshClient {
 
   #succeeded(): void {
     this.#mode = 'ready';
+    if (this.#options.rekeyMs !== undefined) this.#rekeyLater(this.#options.rekeyMs);
     if (this.#options.session && !this.#early) this.#early = this.#openSession();
     this.#ready.resolve(this);
   }
@@ -272,6 +276,13 @@ export class SshClient {
     };
   }
 
+  #rekeyLater(everyMs: number): void {
+    this.#rekeying = this.#options.setTimer(everyMs, () => {
+      this.rekey();
+      this.#rekeyLater(everyMs);
+    });
+  }
+
   /** Starts a key exchange. */
   rekey(): void {
     this.#transport.rekey();
@@ -290,6 +301,7 @@ export class SshClient {
     this.#mode = 'closed';
     this.#error = error;
     this.#keepalive?.cancel();
+    this.#rekeying?.cancel();
     this.#mux.lost(error);
     this.#ready.reject(error);
     this.#onClosed?.();

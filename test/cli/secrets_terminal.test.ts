@@ -5,7 +5,7 @@ import { present } from '../kit/servers.ts';
 import { environment, Running } from './command.ts';
 import { CONTROL_C } from './terminal.ts';
 
-const PROGRAM = join(import.meta.dirname, 'secrets_program.ts');
+const PROGRAM = join(import.meta.dirname, 'secrets_child.ts');
 
 describe.runIf(present('script'))('questions on a terminal', () => {
   it('hide secrets, show the rest, are taken back where the host has gone, and end at ^C', async () => {

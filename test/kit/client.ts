@@ -27,6 +27,7 @@ export interface DialOptions {
   readonly methods?: readonly string[];
   readonly preferences?: Partial<Preferences>;
   readonly rekeyBytes?: number;
+  readonly rekeyMs?: number;
   readonly observer?: Partial<ClientObserver>;
   readonly session?: boolean;
   readonly onAgentChannel?: ClientOptions['onAgentChannel'];
@@ -53,6 +54,7 @@ function clientOptions(options: DialOptions): ClientOptions {
     setTimer,
     ...(options.onAgentChannel ? { onAgentChannel: options.onAgentChannel } : {}),
     ...(options.rekeyBytes === undefined ? {} : { rekeyBytes: options.rekeyBytes }),
+    ...(options.rekeyMs === undefined ? {} : { rekeyMs: options.rekeyMs }),
   };
 }
 

@@ -91,6 +91,19 @@ for (const kind of KINDS) {
       client.close();
     });
 
+    it('takes new keys by time', async () => {
+      let exchanges = 0;
+      const hostKey = () => {
+        exchanges++;
+        return undefined;
+      };
+      const client = await connect({ rekeyMs: 50, observer: { hostKey } });
+      const answer = await run(client, 'sleep 1; echo through');
+      expect(answer.stdout.toString()).toBe('through\n');
+      expect(exchanges).toBeGreaterThan(1);
+      client.close();
+    });
+
     it('ends with the status when the output is left open', async () => {
       const client = await connect();
       const answer = await run(client, 'sleep 5 & echo started', undefined, 300);

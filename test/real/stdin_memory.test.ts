@@ -14,7 +14,7 @@ it('8 MiB to 100 hosts arrive whole, and at most 64 MiB are held for it', async 
   for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(at, at);
   writeFileSync(file, bytes);
   const argument = JSON.stringify({ options: hundred.options, file });
-  const program = join(import.meta.dirname, 'stdin_memory.ts');
+  const program = join(import.meta.dirname, 'stdin_memory_child.ts');
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', program, argument]);
   const { ok, bytes: got, sums, samples, grownMiB } = JSON.parse(stdout);
   expect([ok, got]).toEqual([100, 100 * 68]);

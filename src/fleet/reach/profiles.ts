@@ -1,6 +1,8 @@
 /**
  * What hosts of the same settings, key files and agent share: made with the first of them and kept.
  */
+import { networkInterfaces } from 'node:os';
+import { MyriadError } from '../../contracts/errors.ts';
 import {
   CIPHERS,
   DEFAULT_PREFERENCES,
@@ -133,7 +135,7 @@ export class Profiles {
         hostKeys: this.#verifierOf(config),
         preferences: this.#preferencesOf(settings),
         family: family ?? FAMILIES[settings.addressFamily],
-        bindAddress: settings.bindAddress,
+        bindAddress: settings.bindAddress ?? addressOf(settings.bindInterface, settings.addressFamily),
         connectMs: deadlines?.connectMs === undefined ? connectTimeoutMs : undefined,
         connectionAttempts: settings.connectionAttempts,
         keepaliveMs: quiet ? serverAliveIntervalMs : undefined,
@@ -141,6 +143,7 @@ export class Profiles {
         requests: requestsOf(settings, forwardAgent !== undefined),
         forwardAgent,
         rekeyBytes: rekeyLimit.bytes,
+        rekeyMs: rekeyLimit.intervalMs,
         requiredRsaBits: requiredRsaSize > LEAST_RSA_BITS ? requiredRsaSize : undefined,
       },
     };
@@ -257,6 +260,16 @@ export class Profiles {
     this.#keys.close();
     await this.#verifiers.close();
   }
+}
+
+/** The first address of an interface that connections can come from; what is bound is an address, not the device. Throws `usage`. */
+function addressOf(name: string | undefined, family: HostSettings['addressFamily']): string | undefined {
+  if (name === undefined) return undefined;
+  const wanted = { any: undefined, inet: 'IPv4', inet6: 'IPv6' }[family];
+  const addresses = networkInterfaces()[name] ?? [];
+  const found = addresses.find((address) => wanted === undefined || address.family === wanted);
+  if (found) return found.address;
+  throw new MyriadError('usage', `ssh_config: BindInterface "${name}" has no address that could be used`);
 }
 
 /** What sessions ask for: SendEnv and SetEnv, ForwardAgent, RequestTTY; undefined: nothing. */

@@ -170,7 +170,10 @@ export class Router {
     const { answer } = this.#options;
     const { user } = host;
     // Nobody is asked anything: keys as they are.
-    if (this.#passwords === undefined && answer === undefined) return { user, keys };
+    if (this.#passwords === undefined && answer === undefined) {
+      const methods = settings.preferredAuthentications;
+      return { user, keys: methods?.includes('publickey') === false ? [] : keys };
+    }
     return {
       user,
       keys,

@@ -77,7 +77,7 @@ export class NativeTransport {
     waits = watch?.hold && (() => watch.hold!()),
   ): SshClient {
     const { credentials, keyHost, profile } = route;
-    const { hostKeys, keepaliveMs, keepaliveCount, rekeyBytes, requiredRsaBits, forwardAgent } = profile;
+    const { hostKeys, keepaliveMs, keepaliveCount, rekeyBytes, rekeyMs, requiredRsaBits, forwardAgent } = profile;
     return new SshClient(
       {
         dial,
@@ -89,6 +89,7 @@ export class NativeTransport {
         ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
         ...(keepaliveCount === undefined ? {} : { keepaliveCount }),
         ...(rekeyBytes === undefined ? {} : { rekeyBytes }),
+        ...(rekeyMs === undefined ? {} : { rekeyMs }),
         // A jump host carries bytes only: no session of it asks for the agent.
         ...(forwardAgent === undefined || watch === undefined ? {} : { onAgentChannel: agentChannels(forwardAgent) }),
       },

@@ -15,6 +15,8 @@ export interface Profile {
   readonly hostKeys: HostKeyVerifier;
   /** Algorithms, most wanted first. */
   readonly preferences: Preferences;
+  /** New keys after so long, in milliseconds. @default never by time */
+  readonly rekeyMs?: number | undefined;
   /** RSA host keys with fewer bits are refused. @default 1024, below which no key is read */
   readonly requiredRsaBits?: number | undefined;
   /** Which addresses of a name. */

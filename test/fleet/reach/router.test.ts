@@ -91,6 +91,15 @@ describe('a route', () => {
     expect((await routeOf(router, 'c')).profile.preferences.hostKey[0]).toBe('rsa-sha2-256');
   });
 
+  it('takes new keys as RekeyLimit says, and binds the address of an interface', async () => {
+    const router = await open(
+      'Host a\n  RekeyLimit 1M 5m\n  BindInterface lo\n  AddressFamily inet\nHost b\n  BindInterface none9\n',
+    );
+    const { profile } = await routeOf(router, 'a');
+    expect(profile).toMatchObject({ rekeyBytes: 2 ** 20, rekeyMs: 300_000, bindAddress: '127.0.0.1' });
+    await expect(routeOf(router, 'b')).rejects.toThrow(/BindInterface "none9" has no address/);
+  });
+
   it('knows a host by its HostKeyAlias, without a port', async () => {
     const router = await open('Host a\n  HostKeyAlias Cluster\n  Port 2222\n');
     expect((await routeOf(router, 'a')).keyHost).toEqual({ name: 'cluster', port: 22 });

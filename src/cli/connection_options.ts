@@ -38,6 +38,8 @@ export interface ConnectionFlags {
 /** How many at once, how long. */
 export interface LimitFlags {
   readonly fanout: number | 'auto';
+  /** Of verbs that have the option. */
+  readonly threads?: number | 'auto';
   readonly connectTimeout?: number;
   readonly deadline?: number | null;
 }
@@ -64,8 +66,8 @@ export function addTargets(command: Command): Command {
 export function addConnection(command: Command): Command {
   return command
     .optionsGroup('Connection:')
-    .option('-l, --user <name>', 'login name (default: yours)', name('--user (-l)'))
-    .option('-p, --port <port>', 'port (default: 22)', count('--port (-p)', 1, 65_535))
+    .option('-l, --user <name>', 'login name (default: as ssh_config says, else yours)', name('--user (-l)'))
+    .option('-p, --port <port>', 'port (default: as ssh_config says, else 22)', count('--port (-p)', 1, 65_535))
     .option('-J, --jump <hosts>', 'jump hosts, [user@]host[:port], the nearest first, with commas')
     .option('-F, --config <file>', 'ssh_config instead of the usual two, or none')
     .option('-o, --option <key=value>', 'an option as ssh_config has it', append)
@@ -155,6 +157,7 @@ export function fleetOptions(
     hostKeys: flags.hostKeys,
     knownHosts: flags.knownHosts,
     fanout: flags.fanout,
+    threads: flags.threads,
     retries: flags.retries,
     deadlines: defined({ connectMs: flags.connectTimeout, runMs: flags.deadline }),
   });

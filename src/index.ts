@@ -41,3 +41,4 @@ export { foldHosts } from './hostset/fold.ts';
 export { type HostSet, parseHostSet } from './hostset/hostset.ts';
 export type { HostKeysOptions } from './jobs/host_keys.ts';
 export type { Variables } from './jobs/template.ts';
+export type { Shell } from './jobs/windows.ts';

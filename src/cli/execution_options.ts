@@ -19,6 +19,7 @@ export interface ExecutionFlags {
   readonly umask?: string;
   readonly okStatus?: (number | 'none')[];
   readonly onStop?: 'term' | 'leave';
+  readonly shell?: 'sh' | 'cmd' | 'powershell';
 }
 
 /** Begins the group of options. */
@@ -35,6 +36,12 @@ export function addExecution(command: Command): Command {
     .option('--export-identity', 'set MYRIAD_HOST, MYRIAD_RANK, MYRIAD_COUNT and MYRIAD_RUN')
     .option('--cwd <dir>', 'the directory to start in')
     .option('--umask <mask>', 'as 027')
+    .addOption(
+      new Option(
+        '--shell <name>',
+        'the login shell of hosts: sh (as all POSIX has; default), cmd, powershell',
+      ).argParser(word('--shell', ['sh', 'cmd', 'powershell'])),
+    )
     .option(
       '--ok-status <list>',
       'exit statuses that are ok, as 0,1; none is an end without status (default: 0)',
@@ -53,6 +60,7 @@ export function executionOptions(flags: ExecutionFlags, secrets: TerminalSecrets
   if (flags.umask !== undefined && !/^[0-7]{3,4}$/.test(flags.umask)) {
     throw new MyriadError('usage', `--umask: expected an octal mask such as 027, got "${flags.umask}"`);
   }
+  refuseForShell(flags);
   const env = readEnvironment(flags.env, flags.envFile);
   return defined({
     env: Object.keys(env).length > 0 ? env : undefined,
@@ -62,7 +70,25 @@ export function executionOptions(flags: ExecutionFlags, secrets: TerminalSecrets
     sudo: sudoOptions(flags, secrets),
     okStatus: flags.okStatus,
     onStop: flags.onStop === 'leave' ? ('leave' as const) : undefined,
+    shell: flags.shell,
   });
+}
+
+/** What only a POSIX shell has, by name. */
+function refuseForShell(flags: ExecutionFlags & { readonly tty?: boolean }): void {
+  const { shell = 'sh' } = flags;
+  if (shell === 'sh') return;
+  const [name, what] =
+    Object.entries({
+      sudo: flags.sudo || flags.sudoUser !== undefined,
+      doas: flags.doas,
+      umask: flags.umask !== undefined,
+      tty: flags.tty,
+    }).find(([, given]) => given) ?? [];
+  if (!what) return;
+  const option = name === 'sudo' && !flags.sudo ? 'sudo-user' : name;
+  const lacks = name === 'tty' ? 'is given no terminal' : `has no ${name}`;
+  throw new MyriadError('usage', `--${option}: --shell ${shell} ${lacks}`);
 }
 
 function sudoOptions(flags: ExecutionFlags, secrets: TerminalSecrets | undefined): SudoOptions | undefined {
@@ -105,6 +131,7 @@ export function refuseExecution(flags: ExecutionFlags): void {
     '--export-identity': flags.exportIdentity,
     '--cwd': flags.cwd,
     '--umask': flags.umask,
+    '--shell': flags.shell,
   }).find(([, value]) => value !== undefined);
   if (given) throw new MyriadError('usage', `${given[0]}: a program that runs here (--local) gets none`);
 }

@@ -14,13 +14,12 @@ import {
 } from './connection_options.ts';
 import { addExecution, type ExecutionFlags, refuseExecution } from './execution_options.ts';
 import { checkStdin } from './stdin.ts';
-import { count, durationOrNone, size } from './values.ts';
+import { count, countOrAuto, durationOrNone, size } from './values.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
 export interface RunFlags extends TargetFlags, ConnectionFlags, LimitFlags, ExecutionFlags, AidFlags {
   readonly commandTimeout?: number | null;
   readonly idle?: number | null;
-  readonly threads: 1 | 'auto';
   readonly gatherSame?: boolean;
   readonly gatherBoth?: boolean;
   /** False with `-N`. */
@@ -97,7 +96,7 @@ export function addRunTargets(command: Command): void {
 
 export function addLimits(command: Command): void {
   addFanout(command).addOption(
-    new Option('--threads <n>', '1 or auto').argParser(parseThreads).default('auto', 'auto'),
+    new Option('--threads <n>', 'that talk to hosts').argParser(countOrAuto('--threads')).default('auto', 'auto'),
   );
   addTimeouts(command)
     .option('-u, --command-timeout <time>', 'of a command (default: none)', durationOrNone('--command-timeout (-u)'))
@@ -126,12 +125,6 @@ export function addOutput(command: Command): void {
     .option('-S, --largest-status', 'exit with the largest remote status, 255 where a host was not reached')
     .addOption(choice('--progress <when>', 'auto, always, never', ['auto', 'always', 'never']))
     .addOption(choice('--color <when>', 'auto, always, never', ['auto', 'always', 'never']));
-}
-
-function parseThreads(value: string): 1 | 'auto' {
-  if (value === 'auto') return 'auto';
-  if (value === '1') return 1;
-  throw new MyriadError('usage', `--threads: expected 1 or auto, got "${value}"; more threads are not supported yet`);
 }
 
 /** Throws `usage`, one sentence, with the nearest name for a misspelt option. */

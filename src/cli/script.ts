@@ -36,6 +36,9 @@ export async function script(argv: readonly string[]): Promise<number> {
         if (file === undefined || file === '') {
           throw new MyriadError('usage', 'no script was given: add its file after the options');
         }
+        if (flags.shell !== undefined && flags.shell !== 'sh') {
+          throw new MyriadError('usage', `--shell ${flags.shell}: scripts are for hosts with a POSIX shell`);
+        }
       },
       start: (hosts, options) => {
         const { interpreter } = flags;

@@ -67,13 +67,13 @@ export function word<const T extends string>(option: string, words: readonly T[]
   };
 }
 
-/** `0,1,none`. */
+/** `0,1,none`; RFC 4254 §6.10 has 32 bits for one, which Windows uses. */
 export function statuses(option: string): (value: string) => (number | 'none')[] {
   return (value) =>
     value.split(',').map((part) => {
       if (part === 'none') return 'none';
-      if (/^\d+$/.test(part) && Number(part) <= 255) return Number(part);
-      return refuse(option, value, 'statuses from 0 to 255 or none, such as 0,1');
+      if (/^\d+$/.test(part) && Number(part) <= 0xffffffff) return Number(part);
+      return refuse(option, value, 'statuses from 0 to 4294967295 or none, such as 0,1');
     });
 }
 

@@ -4,6 +4,7 @@ import { MyriadError } from '../contracts/errors.ts';
 import type { Clock } from '../contracts/limits.ts';
 import type { ExecutionOptions as ExecutionSpec } from '../jobs/execution.ts';
 import { MAX_SCRIPT } from '../jobs/script.ts';
+import { SHELLS, type Shell } from '../jobs/windows.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import { type LoginHost, type PasswordSource, Passwords, readPasswordFile } from './passwords.ts';
 
@@ -31,10 +32,24 @@ export interface ExecutionOptions {
   readonly exportIdentity?: boolean;
   /** Runs it as another user. @default as who logs in */
   readonly sudo?: SudoOptions;
+  /**
+   * The login shell of the hosts. Values in templates are quoted for it; `cmd` and `powershell` also mean that nothing there is POSIX:
+   * no umask, sudo, scripts and terminals, and what is stopped ends as `unknown`. `sh` stands for all shells of POSIX hosts. @default 'sh'
+   */
+  readonly shell?: Shell;
 }
 
-export const EXECUTION_OPTIONS = ['env', 'cwd', 'umask', 'exportIdentity', 'sudo'] as const;
+export const EXECUTION_OPTIONS = ['env', 'cwd', 'umask', 'exportIdentity', 'sudo', 'shell'] as const;
 const SUDO_OPTIONS = ['user', 'program', 'password', 'passwordFile'];
+
+/** Throws `usage` where the login shells of the hosts are not POSIX ones, which `what` needs. */
+export function needPosix(what: string, shell: Shell | undefined): void {
+  if (shell === undefined || shell === 'sh') return;
+  if (!SHELLS.includes(shell)) {
+    throw new MyriadError('usage', `shell: expected one of ${SHELLS.join(', ')}, got ${JSON.stringify(shell)}`);
+  }
+  throw new MyriadError('usage', `shell: ${what} needs a POSIX shell, which hosts with ${shell} do not have`);
+}
 
 /** The two halves of the options: what the job takes, and where the password comes from. */
 export interface ResolvedExecution {

@@ -5,6 +5,7 @@ import { MyriadError } from '../contracts/errors.ts';
 import type { Clock } from '../contracts/limits.ts';
 import type { Host } from '../contracts/task.ts';
 import { startRun } from '../engine/engine.ts';
+import type { Executor } from '../engine/executor.ts';
 import { HostPlan } from '../engine/host_plan.ts';
 import { InlineExecutor } from '../engine/inline_executor.ts';
 import { Redactor } from '../engine/redact.ts';
@@ -12,7 +13,7 @@ import { Secrets } from '../engine/secrets.ts';
 import type { HostSet } from '../hostset/hostset.ts';
 import type { HostParts } from '../hostset/label.ts';
 import type { HostKeysOptions } from '../jobs/host_keys.ts';
-import type { JobSpec } from '../jobs/job.ts';
+import type { JobKind, JobSpec } from '../jobs/job.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import { LocalTransport } from '../transport/local/local_transport.ts';
 import { DnsResolver } from '../transport/native/dns_resolver.ts';
@@ -20,7 +21,7 @@ import { NativeTransport } from '../transport/native/native_transport.ts';
 import { SystemResolver } from '../transport/native/system_resolver.ts';
 import { OpensshTransport } from '../transport/openssh/openssh_transport.ts';
 import type { Transport, TransportName } from '../transport/transport.ts';
-import { type ExecutionOptions, readScript, resolveExecution, SudoSecrets } from './execution.ts';
+import { type ExecutionOptions, needPosix, readScript, resolveExecution, SudoSecrets } from './execution.ts';
 import { jobKinds } from './kinds.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet, resolveRun } from './options.ts';
 import { type PasswordSource, Passwords, passwordSource } from './passwords.ts';
@@ -33,6 +34,7 @@ import { Run, type StartEngine } from './run.ts';
 import { type AidOptions, RunAids } from './run_aids.ts';
 import { parseJump, selectHosts } from './selection.ts';
 import { SentSecrets } from './sent_secrets.ts';
+import { askedOnce, keptHere, openThreads, refuseKept, threadsForRun } from './threads.ts';
 import { type HostKeys, type LearnOptions, type Learnt, type LookOptions, learn, lookOptions } from './trust.ts';
 import { ScanTransport } from './trust_transport.ts';
 
@@ -59,6 +61,7 @@ export class Fleet implements AsyncDisposable {
   readonly #hosts: HostSet;
   readonly #transports = new Map<TransportName, Transport>();
   readonly #executor: InlineExecutor;
+  #threads: Executor | undefined;
   readonly #kinds = jobKinds();
   readonly #jump: readonly HostParts[] | undefined;
   readonly #warnings = new Set<string>();
@@ -80,7 +83,7 @@ export class Fleet implements AsyncDisposable {
   #closed = false;
 
   constructor(options: FleetOptions) {
-    this.#options = options;
+    this.#options = askedOnce(options);
     this.#resolved = resolveFleet(options);
     if (typeof options.password === 'string') this.#sent.passwords(options.password);
     this.#hosts = selectHosts(options);
@@ -176,14 +179,15 @@ export class Fleet implements AsyncDisposable {
 
   /** Runs a command line in the login shell of every host. */
   run(command: string, options: RunOptions = {}): Run {
-    const { okStatus, variables, template = variables !== undefined } = options;
+    const { okStatus, variables, template = variables !== undefined, shell } = options;
     const { spec: execution, password } = resolveExecution(options);
     const aids = this.#lend(options);
+    if (aids.terminal) needPosix('tty', shell);
     if (aids.terminal && execution) {
       throw new MyriadError('usage', `tty: it goes together with none of ${Object.keys(execution).join(', ')} yet`);
     }
     return this.#run(
-      spec('command', { command, template, okStatus, execution, ...aids.spec }),
+      spec('command', { command, template, okStatus, shell, execution, ...aids.spec }),
       options,
       aids,
       password,
@@ -199,6 +203,7 @@ export class Fleet implements AsyncDisposable {
     const { okStatus } = rest;
     const { spec: execution, password } = resolveExecution(rest);
     if (rest.tty) throw new MyriadError('usage', 'tty: a script gets none');
+    needPosix('a script', rest.shell);
     const aids = this.#lend(rest);
     const content = readScript(file);
     const { stdin } = aids.spec;
@@ -286,9 +291,9 @@ export class Fleet implements AsyncDisposable {
       const secret = sudoPassword && ((_name: 'sudo', host: Host) => this.#sudoSecret(sudoPassword, host));
       const { lent } = aids;
       const more = { title, onOutput, clock: systemClock, lent, redactor, ...(secret && { secret }) };
-      return startRun(this.#executor, request, listener, more);
+      return startRun(this.#executorOf(kind, plan.count, options), request, listener, more);
     };
-    const check = () => aids.check(kind.hostNames?.(valid) ?? new Set(), this.#hosts);
+    const check = () => aids.check(kind.hostNames?.(valid) ?? new Set(), this.#hosts, kind.refusal?.(valid));
     const resize = (columns: number, rows: number) => aids.resize(columns, rows);
     const run = new Run(id, title, plan, { start, check, resize, onStop: options.onStop }, options.signal);
     if (options.listener) run.on(options.listener);
@@ -304,6 +309,30 @@ export class Fleet implements AsyncDisposable {
     return run;
   }
 
+  /** Threads where the run is worth them, and has nothing that stays on the main thread. */
+  #executorOf(kind: JobKind, tasks: number, options: RunOptions): Executor {
+    const { threads = 'auto' } = this.#options;
+    if (kind.transport !== 'native' || threadsForRun(threads, tasks) === 1) return this.#executor;
+    const kept = keptHere(this.#options, options);
+    if (kept !== undefined) {
+      refuseKept(threads, kept);
+      return this.#executor;
+    }
+    this.#threads ??= openThreads({
+      options: this.#options,
+      clock: systemClock,
+      warn: (text) => this.#warn(text),
+      router: async () => (await this.#open(false)).router,
+      passwords: () => this.#passwords,
+      answer: this.#sent.answers(this.#options.answer),
+    });
+    return this.#threads;
+  }
+
+  #warn(text: string): void {
+    if (this.#warnings.size < MOST_WARNINGS) this.#warnings.add(text);
+  }
+
   #sudoSecret(source: PasswordSource, host: Host): Secret {
     return this.#sudo.secretFor(source, { ...host, ...this.destination(host) });
   }
@@ -316,7 +345,7 @@ export class Fleet implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#executor.close();
+    await Promise.all([this.#executor.close(), this.#threads?.close()]);
     this.#passwords?.clear();
     this.#sudo.clear();
     this.#secrets.clear();
@@ -343,8 +372,8 @@ export interface ScriptOptions extends RunOptions {
 /** Throws `usage` where something is asked for that only a command on a host has. */
 function refuseExecution(what: string, options: ExecutionOptions): void {
   const { spec: asked } = resolveExecution(options);
-  if (asked === undefined) return;
-  throw new MyriadError('usage', `${Object.keys(asked).join(', ')}: ${what} gets none`);
+  const given = [...Object.keys(asked ?? {}), ...(options.shell === undefined ? [] : ['shell'])];
+  if (given.length > 0) throw new MyriadError('usage', `${given.join(', ')}: ${what} gets none`);
 }
 
 /** What all ways to hosts stand on. */

@@ -53,6 +53,11 @@ export interface FleetOptions {
   readonly knownHosts?: string | readonly string[];
   /** Tasks in progress at once. @default 'auto': 512, or what the descriptor limit leaves */
   readonly fanout?: number | 'auto';
+  /**
+   * Threads that talk to hosts; 1: the main thread does. `auto`: one less than there are cores, where a run has 2,000 tasks for each.
+   * Split between them are `fanout`, `handshakes` and `perAddress`, so that a small one of these makes them fewer. @default 'auto'
+   */
+  readonly threads?: number | 'auto';
   /** Key exchanges and logins at once. @default 64 */
   readonly handshakes?: number;
   /** Connections not yet authenticated per address: under sshd's MaxStartups. @default 8 */
@@ -123,6 +128,7 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'hostKeys',
   'knownHosts',
   'fanout',
+  'threads',
   'handshakes',
   'perAddress',
   'retries',
@@ -166,6 +172,8 @@ export function resolveFleet(options: FleetOptions): ResolvedFleet {
   if (options.port !== undefined) integer('port', options.port, 1, 65_535);
   const { fanout = 'auto' } = options;
   if (fanout !== 'auto') integer('fanout', fanout, 1);
+  const { threads = 'auto' } = options;
+  if (threads !== 'auto') integer('threads', threads, 1, 256);
   const deadlines = { ...DEFAULT_DEADLINES };
   for (const [name, value] of Object.entries(options.deadlines ?? {})) {
     if (!(name in DEFAULT_DEADLINES)) throw new MyriadError('usage', `deadlines: unknown deadline "${name}"`);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Host } from '../contracts/task.ts';
 import { foldHosts } from '../hostset/fold.ts';
-import type { Lent } from '../jobs/job.ts';
+import type { HostRefusal, Lent } from '../jobs/job.ts';
 import { checkVariables, type HostValues, nearest, ownVariable, unknownName } from '../jobs/template.ts';
 import { TerminalSize } from '../jobs/terminal.ts';
 import { type OpenStdin, openStdin, type StdinStream } from './stdin.ts';
@@ -64,9 +64,10 @@ export class RunAids {
     };
   }
 
-  /** Throws for a variable that a host has not, and for stdin that cannot be read. */
-  async check(names: ReadonlySet<string>, hosts: Iterable<Host>): Promise<void> {
-    if (names.size > 0) await checkHosts(names, hosts, this.#values, Object.keys(this.#options.variables ?? {}));
+  /** Throws for a variable that a host has not, for values that the job refuses, and for stdin that cannot be read. */
+  async check(names: ReadonlySet<string>, hosts: Iterable<Host>, refusal?: HostRefusal): Promise<void> {
+    const fixed = Object.keys(this.#options.variables ?? {});
+    if (names.size > 0 || refusal) await checkHosts({ names, refusal }, hosts, this.#values, fixed);
     const { stdin } = this.#options;
     if (stdin === undefined || stdin instanceof Uint8Array || this.#stdin !== undefined) return;
     this.#stdin = await openStdin(stdin, tmpdir());
@@ -126,13 +127,20 @@ interface Missing {
   readonly labels: string[];
 }
 
+/** What a job wants of every host. */
+interface Wants {
+  readonly names: ReadonlySet<string>;
+  readonly refusal: HostRefusal | undefined;
+}
+
 async function checkHosts(
-  names: ReadonlySet<string>,
+  { names, refusal }: Wants,
   hosts: Iterable<Host>,
   values: HostValues,
   fixed: readonly string[],
 ): Promise<void> {
   const missing = new Map<string, Missing>();
+  const refused = new Map<string, Missing>();
   const seen = new Set<string>();
   let count = 0;
   for (const host of hosts) {
@@ -142,24 +150,42 @@ async function checkHosts(
       if (value === undefined) note(missing, name, host.label);
       else checkVariables({ [name]: value }, `of ${host.label}`);
     }
+    const found = missing.size === 0 ? refusal?.(host, values) : undefined;
+    if (found !== undefined) note(refused, `{${found.name}} that cannot be quoted: ${found.why}`, host.label);
     if (missing.size > 0) {
       for (const name of Object.keys(variables ?? {})) if (seen.size < MOST_NAMED) seen.add(name);
     }
     if (++count % HOSTS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }
+  refuseMissing(missing, count, [...fixed, ...seen], (name) => seen.has(name));
+  for (const [what, { count: many, labels }] of refused) {
+    throw new MyriadError('usage', `command: ${many} of ${count} hosts have a ${what}: ${folded(many, labels)}`);
+  }
+}
+
+/** Names of hosts, folded. */
+function folded(count: number, labels: readonly string[]): string {
+  return `${foldHosts(labels)}${count > labels.length ? ` and ${count - labels.length} more` : ''}`;
+}
+
+function refuseMissing(
+  missing: ReadonlyMap<string, Missing>,
+  count: number,
+  known: readonly string[],
+  isKnown: (name: string) => boolean,
+): void {
   for (const [name, { count: without, labels }] of missing) {
-    if (without === count && !seen.has(name)) {
-      throw new MyriadError('usage', unknownName(name, 'command', [...fixed, ...seen]));
+    if (without === count && !isKnown(name)) {
+      throw new MyriadError('usage', unknownName(name, 'command', known));
     }
-    const more = without > labels.length ? ` and ${without - labels.length} more` : '';
     const near = nearest(
       name,
-      [...fixed, ...seen].filter((other) => other !== name),
+      known.filter((other) => other !== name),
     );
     const meant = near === undefined ? '' : `; did you mean "{${near}}"?`;
     throw new MyriadError(
       'usage',
-      `command: ${without} of ${count} hosts have no variable "{${name}}": ${foldHosts(labels)}${more}${meant}`,
+      `command: ${without} of ${count} hosts have no variable "{${name}}": ${folded(without, labels)}${meant}`,
     );
   }
 }

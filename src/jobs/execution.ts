@@ -4,6 +4,7 @@ import type { Elevation } from './elevation.ts';
 import type { TaskContext } from './job.ts';
 import { checkText, shown } from './process_job.ts';
 import { checkEnvironment, type Surroundings, surround } from './shell_program.ts';
+import { checkWindowsEnvironment, SHELLS, type Shell, type WindowsShell, windowsLine } from './windows.ts';
 
 /** As another user. The password is no part of it: it stays with the caller, see TaskContext.secret. */
 export interface SudoSpec {
@@ -54,6 +55,24 @@ export function checkExecution(kind: string, value: unknown): ExecutionOptions |
   if (identity !== undefined) checked.identity = checkFlag(kind, 'identity', identity);
   if (sudo !== undefined) checked.sudo = checkSudo(kind, sudo);
   return Object.keys(checked).length > 0 ? checked : undefined;
+}
+
+/** What takes command lines there. Throws MyriadError `usage`, also for what that shell has not. */
+export function checkShell(kind: string, value: unknown, execution: ExecutionOptions | undefined): Shell {
+  if (value === undefined) return 'sh';
+  const shell = SHELLS.find((known) => known === value);
+  if (shell === undefined) {
+    throw new MyriadError(
+      'usage',
+      `job "${kind}": option "shell" must be one of ${SHELLS.join(', ')}, not ${shown(value)}`,
+    );
+  }
+  if (shell === 'sh' || execution === undefined) return shell;
+  const { umask, sudo, env = {} } = execution;
+  if (umask !== undefined) throw new MyriadError('usage', `umask: the shell ${shell} has none`);
+  if (sudo !== undefined) throw new MyriadError('usage', `sudo: the shell ${shell} has no ${sudo.program ?? 'sudo'}`);
+  checkWindowsEnvironment(env);
+  return shell;
 }
 
 function checkSudo(kind: string, value: unknown): SudoSpec {
@@ -110,12 +129,25 @@ export function prepareExecution({ env = {}, cwd, umask, identity = false, sudo 
 
 /** Statements that make the surroundings of one task. */
 export function surroundTask({ surroundings, identity }: Execution, task: TaskContext): string {
-  if (!identity) return surround(surroundings);
-  const { label } = task.target;
-  return surround(surroundings, {
-    MYRIAD_HOST: label,
+  return identity ? surround(surroundings, identityOf(task)) : surround(surroundings);
+}
+
+/** A command with its surroundings, as a host without a POSIX shell takes it. */
+export function windowsTask(
+  shell: WindowsShell,
+  { surroundings, identity }: Execution,
+  task: TaskContext,
+  command: string,
+): Buffer {
+  const { env, cwd } = surroundings;
+  return windowsLine(shell, { env: identity ? { ...identityOf(task), ...env } : env, cwd }, command);
+}
+
+function identityOf(task: TaskContext): Record<string, string> {
+  return {
+    MYRIAD_HOST: task.target.label,
     MYRIAD_RANK: String(task.target.index),
     MYRIAD_COUNT: String(task.count),
     MYRIAD_RUN: task.run,
-  });
+  };
 }

@@ -5,11 +5,11 @@
  * kind  the code behind a spec, registered by name in every thread and node
  */
 import type { Outcome } from '../contracts/outcome.ts';
-import type { Target, TaskNote } from '../contracts/task.ts';
+import type { Host, Target, TaskNote } from '../contracts/task.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import type { Connection, OutputSink, TransportName } from '../transport/transport.ts';
 import type { StdinSource } from './stdin_source.ts';
-import type { HostValues } from './template.ts';
+import type { HostValues, Refused } from './template.ts';
 import type { TerminalSize } from './terminal.ts';
 
 export interface JobSpec {
@@ -96,9 +96,14 @@ export interface JobKind<Options = unknown, Prepared = unknown> {
   title(options: Options): string;
   /** Variables that every host must have, see `template.ts`. @default none */
   hostNames?(options: Options): ReadonlySet<string>;
+  /** What it cannot do with a host's values, asked of every host before anything connects. @default it takes all */
+  refusal?(options: Options): HostRefusal | undefined;
   /** Once per task. Rejects with the transport's error, or StoppedError; everything else is `error`. */
   perform(prepared: Prepared, task: TaskContext): Promise<Outcome>;
 }
+
+/** Undefined: the host's values can be taken. */
+export type HostRefusal = (host: Host, values: HostValues) => Refused | undefined;
 
 /** The kinds that a thread or node knows, by name. */
 export type JobKinds = ReadonlyMap<string, JobKind>;

@@ -1,7 +1,7 @@
 /** What jobs share that run one process: options, its end as an outcome, its stop. */
 import { MyriadError } from '../contracts/errors.ts';
 import type { Outcome } from '../contracts/outcome.ts';
-import type { ProcessEnd, RemoteProcess } from '../transport/transport.ts';
+import type { ExecOptions, ProcessEnd, RemoteProcess } from '../transport/transport.ts';
 import { StoppedError, type TaskContext } from './job.ts';
 import { type StdinInput, sourceOf } from './stdin_source.ts';
 import { checkVariables, type Names } from './template.ts';
@@ -83,12 +83,20 @@ export function shown(value: unknown): string {
   return text.length <= 80 ? text : `${text.slice(0, 80)}…`;
 }
 
+/** What is not as on a host with a POSIX shell. */
+export interface ProcessOptions {
+  /** Sent before stdin. */
+  readonly ahead?: Uint8Array | undefined;
+  readonly ending?: ExecOptions['ending'];
+}
+
 /** Runs one process to its end: output into the task's sink, stdin fed and ended, stopped with all its children. */
 export function runProcess(
   task: TaskContext,
   command: string | readonly string[],
   okStatus: OkStatus,
   stdin: StdinInput | undefined,
+  { ahead, ending }: ProcessOptions = {},
 ): Promise<Outcome> {
   return new Promise<Outcome>((resolve, reject) => {
     let stopping = false;
@@ -99,6 +107,7 @@ export function runProcess(
       begin: () => task.begin(),
       started: () => task.started(),
       ...(terminal && { pty: terminal.now }),
+      ...(ending && { ending }),
     });
     terminal?.follow(process);
     task.resume = () => process.resume();
@@ -124,6 +133,7 @@ export function runProcess(
       stopping = true;
       process.terminate(task.graceMs).then(() => reject(error), reject);
     };
+    if (ahead !== undefined) process.write(ahead);
     feed(process, stdin, terminal ? 'terminal' : 'pipe').catch(stop);
   });
 }

@@ -27,6 +27,13 @@ export interface Names {
   readonly perHost?: boolean | undefined;
 }
 
+/** A place that a host's value cannot go to. */
+export interface Refused {
+  readonly name: string;
+  /** Does not tell the value. */
+  readonly why: string;
+}
+
 type Value = (target: Target, count: number, values: HostValues) => string;
 
 const NO_VALUES: HostValues = {};
@@ -45,6 +52,7 @@ const VALUES: ReadonlyMap<string, Value> = new Map<string, Value>([
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 
 interface Place {
+  readonly name: string;
   readonly value: Value;
   readonly quoted: boolean;
   /** The text that follows it. */
@@ -106,7 +114,7 @@ export class Template {
     let before = '';
     let literal = '';
     const hostNames = new Set<string>();
-    const places: { value: Value; quoted: boolean; after: string }[] = [];
+    const places: { name: string; value: Value; quoted: boolean; after: string }[] = [];
     const flush = (): void => {
       const last = places.at(-1);
       if (last === undefined) before = literal;
@@ -125,12 +133,33 @@ export class Template {
       } else {
         const { name, raw, end } = readPlace(text, at, what);
         flush();
-        places.push({ value: placeValue(name, what, names, hostNames), quoted: !raw, after: '' });
+        places.push({
+          name,
+          value: placeValue(name, what, names, hostNames, raw ? undefined : quoteBy(quoting)),
+          quoted: !raw,
+          after: '',
+        });
         at = end;
       }
     }
     flush();
     return new Template(before, places, quoting, hostNames);
+  }
+
+  /** The first place that a value of `host` cannot be quoted for, and why; undefined where there is none. */
+  refusal(host: Host, values: HostValues = NO_VALUES): Refused | undefined {
+    const target = { ...host, index: 0, iteration: 1 };
+    for (const { name, value, quoted } of this.#places) {
+      if (!quoted) continue;
+      const filled = value(target, 1, values);
+      try {
+        this.#quote(filled);
+      } catch (error) {
+        if (error instanceof MyriadError) return { name, why: error.message };
+        throw error;
+      }
+    }
+    return undefined;
   }
 
   /** The text for one task. Throws MyriadError `usage` for a variable that its host does not have. */
@@ -168,12 +197,21 @@ function readPlace(text: string, at: number, what: string): { name: string; raw:
   return { name: raw ? inside.slice(0, -4) : inside, raw, end: close + 1 };
 }
 
-function placeValue(name: string, what: string, names: Names, hostNames: Set<string>): Value {
+function placeValue(
+  name: string,
+  what: string,
+  names: Names,
+  hostNames: Set<string>,
+  quote: ((value: string) => string) | undefined,
+): Value {
   const own = VALUES.get(name);
   if (own !== undefined) return own;
   const { variables = {}, perHost = false } = names;
   const fixed = Object.hasOwn(variables, name) ? variables[name] : undefined;
-  if (fixed !== undefined) return () => fixed;
+  if (fixed !== undefined) {
+    checkFixed(fixed, `${what}: "{${name}}"`, quote);
+    return () => fixed;
+  }
   if (!perHost || !NAME.test(name)) {
     throw new MyriadError('usage', unknownName(name, what, Object.keys(variables)));
   }
@@ -183,6 +221,16 @@ function placeValue(name: string, what: string, names: Names, hostNames: Set<str
     if (found === undefined) throw new MyriadError('usage', `${what}: ${target.label} has no variable "{${name}}"`);
     return found;
   };
+}
+
+/** The same for all hosts: what cannot be quoted is known at once. */
+function checkFixed(value: string, of: string, quote: ((value: string) => string) | undefined): void {
+  try {
+    quote?.(value);
+  } catch (error) {
+    if (error instanceof MyriadError) throw new MyriadError('usage', `${of}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Inventories are read from files: what stands on a prototype is no variable. */

@@ -58,6 +58,11 @@ export interface ExecOptions {
   readonly lingerMs: number;
   /** The process gets a terminal; stderr comes with stdout then. @default none */
   readonly pty?: Terminal | undefined;
+  /**
+   * What `terminate` has: `program`: one of ours that a POSIX shell there runs · `signal`: TERM and the end of the channel, after
+   * which nobody knows what became of it. @default 'program'
+   */
+  readonly ending?: 'program' | 'signal';
 }
 
 /** How a process ended. Exactly one of `status` and `signal` is set, or neither: the peer closed without a status. */

@@ -92,6 +92,14 @@ describe('refused before anything connects', () => {
     [['--env', 'UID=1', '--', 'id'], /env "UID": shells do not let this be set/],
     [['--umask', '8', '--', 'id'], /--umask: expected an octal mask such as 027, got "8"/],
     [['--cwd', '', '--', 'id'], /option "cwd" is empty/],
+    [['--shell', 'fish', '--', 'id'], /--shell: expected one of sh, cmd, powershell, got "fish"/],
+    [['--shell', 'powershell', '--sudo', '--', 'id'], /^myriad: --sudo: --shell powershell has no sudo$/m],
+    [['--shell', 'cmd', '--sudo-user', 'ann', '--', 'id'], /^myriad: --sudo-user: --shell cmd has no sudo$/m],
+    [['--shell', 'cmd', '--doas', '--', 'id'], /^myriad: --doas: --shell cmd has no doas$/m],
+    [['--shell', 'cmd', '--umask', '027', '--', 'id'], /^myriad: --umask: --shell cmd has no umask$/m],
+    [['--shell', 'cmd', '--tty', '--', 'id'], /^myriad: --tty: --shell cmd is given no terminal$/m],
+    [['--shell', 'cmd', '--local', '--', 'id'], /--shell: a program that runs here \(--local\) gets none/],
+    [['--shell', 'cmd', '-e', 'x=50%', '--', 'echo {x}'], /command: "\{x\}": cmd cannot be given a value with % in it/],
     [['--on-stop', 'kill', '--', 'id'], /--on-stop: expected one of term, leave, got "kill"/],
   ])('%j', async (words, message) => {
     const { code, stdout, stderr } = await myriad([...RUN, ...words]);
@@ -112,6 +120,7 @@ describe('refused before anything connects', () => {
     [['/no/such/script'], /script "\/no\/such\/script" cannot be read \(ENOENT\)/],
     [['--interpreter', ' ', 'x'], /--interpreter: expected a program, such as python3/],
     [['--local', 'x'], /unknown option '--local'/],
+    [['--shell', 'cmd', 'x'], /^myriad: --shell cmd: scripts are for hosts with a POSIX shell$/m],
   ])('script %j', async (words, message) => {
     const { code, stderr } = await myriad(['script', ...RUN, ...words]);
     expect(code).toBe(2);

@@ -412,6 +412,19 @@ function networkTests(stage: UseStage): void {
     expect(watch.entered.filter((phase) => phase !== 'dns')).toEqual(['connect', 'handshake', 'auth']);
   });
 
+  test('a host that is said to have no shell for our program is sent none: what is stopped is unknown', async () => {
+    const { connect, world } = stage();
+    const connection = await connect();
+    const sink = new Sink();
+    // Ends with its stdin, so that nothing is left of it.
+    const line = world.command('echo up; exec cat');
+    const stopping = connection.exec(line, { ...sink.options(), ending: 'signal' });
+    await until(() => sink.text() === 'up\n');
+    expect(await stopping.terminate(5_000)).toBe('unknown');
+    await expect(stopping.ended).rejects.toThrow();
+    expect(stopping.began).toBe('yes');
+  });
+
   test('a port where no one listens', async () => {
     const outcome = await failure(stage().world, { port: 1 });
     expect(outcome).toMatchObject({ kind: 'unreachable', cause: 'refused', began: 'no' });

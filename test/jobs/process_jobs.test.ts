@@ -24,6 +24,7 @@ describe('options of command', () => {
       command: 'date',
       okStatus: [0],
       template: false,
+      shell: 'sh',
       stdin: undefined,
     });
     expect(commandKind.title({ command: 'uptime -p' })).toBe('uptime -p');

@@ -1,6 +1,5 @@
 /** How the limits of a run are split between threads, so that all together never exceed them. */
 import type { Limits } from '../../contracts/limits.ts';
-import type { Plan } from '../plan.ts';
 
 /** Of the fanout: less would make a thread wait for the next host instead of serving others meanwhile. */
 const LEAST_PLACES = 16;
@@ -10,17 +9,17 @@ const LEAST_PER_ADDRESS = 2;
 const MOST_AHEAD = 64;
 const LEAST_AHEAD = 8;
 
-/** Threads that a run can use: each needs a part of every limit. */
-export function threadsFor(threads: number, limits: Limits, plan: Pick<Plan, 'count'>): number {
-  const most = [
+/** Threads that a run can use, `most` by its tasks: each needs a part of every limit. */
+export function threadsFor(threads: number, limits: Limits, most: number): number {
+  const bounds = [
     threads,
+    most,
     limits.fanout / LEAST_PLACES,
     limits.handshakes,
     limits.connections,
     limits.perAddress / LEAST_PER_ADDRESS,
-    plan.count,
   ];
-  return Math.max(1, Math.floor(Math.min(...most)));
+  return Math.max(1, Math.floor(Math.min(...bounds)));
 }
 
 /**

@@ -3,6 +3,7 @@ import { MyriadError } from '../../contracts/errors.ts';
 import type { Clock } from '../../contracts/limits.ts';
 import type { Target } from '../../contracts/task.ts';
 import type { SecretName } from '../../jobs/job.ts';
+import type { Secret } from '../../ssh/client_auth_secret.ts';
 import { TimerWheel } from '../../util/timer_wheel.ts';
 import type { Executor, ExecutorHooks, ExecutorRun, Probe, RunRequest, SweepChunk } from '../executor.ts';
 import { checkRequest } from '../inline_executor.ts';
@@ -22,6 +23,10 @@ export interface ThreadsOptions {
   readonly clock: Clock;
   /** What threads may ask for, by name. @default nothing */
   readonly services?: Services;
+  /** Secrets that threads may ask for, by name (`remoteSecret`). @default none */
+  readonly secrets?: ReadonlyMap<string, (question: unknown) => Secret | undefined>;
+  /** With fewer tasks for each a run takes fewer threads. @default 1 */
+  readonly leastTasks?: number;
   /** Hears of what should be known and ends nothing. */
   readonly warn: (text: string) => void;
 }
@@ -53,7 +58,7 @@ export class ThreadsExecutor implements Executor {
     this.#checkOpen();
     checkRequest(request);
     refuseLent(hooks);
-    const count = threadsFor(this.#slots.length, request.limits, request.plan);
+    const count = threadsFor(this.#slots.length, request.limits, request.plan.count / (this.#options.leastTasks ?? 1));
     this.#lastRun += 1;
     const id = this.#lastRun;
     const run = new ThreadsRun({
@@ -107,7 +112,11 @@ export class ThreadsExecutor implements Executor {
   }
 
   #ownServices(): Services {
+    const secrets = [...(this.#options.secrets ?? [])].map(([name, of]) => {
+      return [name, (value: unknown, caller: Caller) => this.#secrets.give(of(value), caller)] as const;
+    });
     return new Map<string, (value: unknown, caller: Caller) => unknown>([
+      ...secrets,
       ['secret', (value: unknown, caller: Caller) => this.#secret(value, caller)],
       ['verdict', (value: unknown) => this.#secrets.verdict(value)],
     ]);
@@ -121,7 +130,7 @@ export class ThreadsExecutor implements Executor {
 
 /** Throws `usage` for what lives on the main thread only, by its name. */
 function refuseLent({ lent }: ExecutorHooks): void {
-  const live =
-    lent && Object.entries({ stdin: lent.stdin, tty: lent.terminal }).find(([, value]) => value !== undefined);
+  const here = { stdin: lent?.stdin, tty: lent?.terminal, variables: lent?.values?.variables };
+  const live = Object.entries(here).find(([, value]) => value !== undefined);
   if (live) throw new MyriadError('usage', `${live[0]}: it stays on the main thread, and cannot be lent to threads`);
 }

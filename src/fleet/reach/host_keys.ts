@@ -2,6 +2,8 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { MyriadError } from '../../contracts/errors.ts';
+import { isCertificateType } from '../../ssh/certificate.ts';
+import { SshError } from '../../ssh/errors.ts';
 import { createHostKeyVerifier, type HostKeyPolicy, type HostKeyVerifier } from '../../ssh/host_key_policy.ts';
 import { KnownHosts } from '../../ssh/known_hosts.ts';
 import type { KnownHostsCommandOptions } from '../../ssh/known_hosts_command.ts';
@@ -35,6 +37,17 @@ export interface HostKeyStore {
   readonly text: Buffer | undefined;
 }
 
+/** A key that a thread does not know, for the main thread: the only one that learns. Plain data. */
+export interface LearnQuestion {
+  readonly trust: Omit<TrustQuestion, 'command'>;
+  readonly host: { readonly name: string; readonly port: number };
+  readonly keyType: string;
+  readonly blob: Uint8Array;
+}
+
+/** Resolves when the key was learnt elsewhere; rejects as a verifier does. */
+export type LearnElsewhere = (question: LearnQuestion) => Promise<void>;
+
 /** For one run of a KnownHostsCommand, in milliseconds; and what it may print. */
 const COMMAND_MS = 30_000;
 const COMMAND_BYTES = 1024 * 1024;
@@ -46,10 +59,12 @@ export class HostKeyVerifiers {
   /** By the list of files. */
   readonly #known = new Map<string, KnownHosts>();
   readonly #commands = new Map<KnownHostsCommandOptions, number>();
+  readonly #learn: LearnElsewhere | undefined;
 
-  /** `sshfp`: asks for SSHFP records; without it VerifyHostKeyDNS does nothing. */
-  constructor(sshfp: SshfpResolver | undefined) {
+  /** `sshfp`: asks for SSHFP records; without it VerifyHostKeyDNS does nothing. `learn`: who learns new keys. @default we */
+  constructor(sshfp: SshfpResolver | undefined, learn?: LearnElsewhere) {
     this.#sshfp = sshfp;
+    this.#learn = learn;
   }
 
   /** Throws `known-hosts` for a file that was named and cannot be read; one that `accept-new` will make may be missing. */
@@ -66,8 +81,12 @@ export class HostKeyVerifiers {
     let verifier = this.#verifiers.get(id);
     if (verifier === undefined) {
       const known = this.load(question);
+      const learn = policy === 'accept-new' ? this.#learn : undefined;
       const dns = mode === undefined || this.#sshfp === undefined ? undefined : { mode, resolve: this.#sshfp };
-      verifier = createHostKeyVerifier({ policy, known, file: files[0], hashNames, authoritySignatures, dns, command });
+      const own = learn ? 'strict' : policy;
+      const options = { policy: own, known, file: files[0], hashNames, authoritySignatures, dns, command } as const;
+      verifier = createHostKeyVerifier(options);
+      if (learn) verifier = new AskingVerifier(verifier, known, question, learn);
       this.#verifiers.set(id, verifier);
     }
     return verifier;
@@ -113,6 +132,50 @@ export class HostKeyVerifiers {
   /** Resolves when all accepted keys are written. */
   async close(): Promise<void> {
     await Promise.all([...this.#verifiers.values()].map((verifier) => verifier.close()));
+  }
+}
+
+/** Verifies here, and has keys of unknown hosts learnt elsewhere: what is learnt there, it knows from then on. */
+class AskingVerifier implements HostKeyVerifier {
+  readonly accepted = 0;
+  readonly #strict: HostKeyVerifier;
+  readonly #known: KnownHosts;
+  readonly #trust: LearnQuestion['trust'];
+  readonly #learn: LearnElsewhere;
+
+  constructor(strict: HostKeyVerifier, known: KnownHosts, question: TrustQuestion, learn: LearnElsewhere) {
+    const { command: _, ...trust } = question;
+    this.#strict = strict;
+    this.#known = known;
+    this.#trust = trust;
+    this.#learn = learn;
+  }
+
+  verify(...of: Parameters<HostKeyVerifier['verify']>): void | Promise<void> {
+    try {
+      return this.#strict.verify(...of)?.catch((error: unknown) => this.#ask(error, of));
+    } catch (error) {
+      return this.#ask(error, of);
+    }
+  }
+
+  prepare(host: Parameters<HostKeyVerifier['prepare']>[0]): Promise<void> | undefined {
+    return this.#strict.prepare(host);
+  }
+
+  typesFor(host: Parameters<HostKeyVerifier['typesFor']>[0]): readonly string[] {
+    return this.#strict.typesFor(host);
+  }
+
+  close(): Promise<void> {
+    return this.#strict.close();
+  }
+
+  async #ask(error: unknown, [{ name, port }, keyType, blob]: Parameters<HostKeyVerifier['verify']>): Promise<void> {
+    if (!(error instanceof SshError) || error.detail.hostKey?.cause !== 'unknown') throw error;
+    await this.#learn({ trust: this.#trust, host: { name, port }, keyType, blob: Uint8Array.from(blob) });
+    // The plain key of a certificate was learnt there; here it is asked for again.
+    if (!isCertificateType(keyType)) this.#known.add(name, port, keyType, blob);
   }
 }
 

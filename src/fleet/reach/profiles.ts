@@ -25,7 +25,14 @@ import type { SshfpResolver } from '../../ssh/sshfp.ts';
 import type { Profile } from '../../transport/native/route.ts';
 import type { FleetOptions } from '../options.ts';
 import type { ConfiguredKeys } from './configured_keys.ts';
-import { type HostKeyStore, HostKeyVerifiers, runKnownHostsCommand, type TrustQuestion } from './host_keys.ts';
+import {
+  type HostKeyStore,
+  HostKeyVerifiers,
+  type LearnElsewhere,
+  type LearnQuestion,
+  runKnownHostsCommand,
+  type TrustQuestion,
+} from './host_keys.ts';
 import { expandHome } from './named_keys.ts';
 
 export interface Shared {
@@ -42,6 +49,8 @@ export interface ProfilesParts {
   readonly learns: boolean;
   /** Asks for SSHFP records, for VerifyHostKeyDNS. */
   readonly sshfp: SshfpResolver | undefined;
+  /** Who learns new host keys. @default we */
+  readonly learn: LearnElsewhere | undefined;
 }
 
 /** What we verify of authorities: the plain host key algorithms. */
@@ -68,8 +77,8 @@ export class Profiles {
   readonly #knownHosts: readonly string[] | undefined;
 
   /** Throws `known-hosts` for a file that was named and cannot be read. */
-  constructor({ options, named, keys, learns, sshfp }: ProfilesParts) {
-    this.#verifiers = new HostKeyVerifiers(sshfp);
+  constructor({ options, named, keys, learns, sshfp, learn }: ProfilesParts) {
+    this.#verifiers = new HostKeyVerifiers(sshfp, learn);
     this.#options = options;
     this.#named = named;
     this.#keys = keys;
@@ -200,6 +209,11 @@ export class Profiles {
   /** What is known of the keys of this host, for who adds to it. Throws `known-hosts` for a file that cannot be read. */
   storeOf(config: HostConfig): HostKeyStore {
     return this.#verifiers.store(this.#trustQuestion(config));
+  }
+
+  /** Learns a key that another thread does not know. Rejects with SshError `host-key`. */
+  async learnKey({ trust, host, keyType, blob }: LearnQuestion): Promise<void> {
+    await this.#verifiers.find(trust).verify(host, keyType, Buffer.from(blob));
   }
 
   #trustQuestion(config: HostConfig): TrustQuestion {

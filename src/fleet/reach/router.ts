@@ -19,7 +19,7 @@ import type { FleetOptions } from '../options.ts';
 import type { LoginHost, Passwords } from '../passwords.ts';
 import { type LoadedConfig, loadConfig, questionOf } from './config.ts';
 import { ConfiguredKeys } from './configured_keys.ts';
-import type { HostKeyStore } from './host_keys.ts';
+import type { HostKeyStore, LearnElsewhere, LearnQuestion } from './host_keys.ts';
 import { namedKeys } from './named_keys.ts';
 import { Profiles, type Shared } from './profiles.ts';
 
@@ -53,7 +53,7 @@ export class Router {
   /** Instead of what the configuration of a target says; empty: none. */
   readonly #jump: readonly HostParts[] | undefined;
   readonly #lookup: CanonicalLookup;
-  readonly #passwords: Passwords | undefined;
+  readonly #passwords: LoginSecrets | undefined;
   readonly #chains = new Map<string, readonly Route[] | Promise<readonly Route[]>>();
   /** For jump hosts: what `-o` says of the way to a target is not said of them. */
   readonly #hopOverrides: Overrides | undefined;
@@ -62,7 +62,14 @@ export class Router {
     const { named, keys, jump } = parts;
     this.#options = options;
     this.#loaded = loaded;
-    this.#profiles = new Profiles({ options, named, keys, learns: parts.learns, sshfp: parts.sshfp });
+    this.#profiles = new Profiles({
+      options,
+      named,
+      keys,
+      learns: parts.learns,
+      sshfp: parts.sshfp,
+      learn: parts.learn,
+    });
     this.#hasKeys = (named?.length ?? 0) > 0;
     this.#jump = jump;
     this.#lookup = parts.lookup;
@@ -88,6 +95,7 @@ export class Router {
       passwords,
       sshfp: deps.sshfp,
       learns: deps.learns ?? false,
+      learn: deps.learn,
     });
   }
 
@@ -222,11 +230,18 @@ export class Router {
     return flat(routes as Route[]);
   }
 
+  /** Learns a key that a thread does not know. Rejects with SshError `host-key`. */
+  learnKey(question: LearnQuestion): Promise<void> {
+    return this.#profiles.learnKey(question);
+  }
+
   /** Resolves when all accepted host keys are written. */
   async close(): Promise<void> {
     await this.#profiles.close();
   }
 }
+
+type LoginSecrets = Pick<Passwords, 'secretFor'>;
 
 export interface RouterDeps {
   readonly setTimer: SetTimer;
@@ -239,7 +254,9 @@ export interface RouterDeps {
   /** Asks for SSHFP records, for VerifyHostKeyDNS. @default nobody does */
   readonly sshfp?: SshfpResolver | undefined;
   /** @default none */
-  readonly passwords?: Passwords | undefined;
+  readonly passwords?: LoginSecrets | undefined;
+  /** Who learns the host keys that `accept-new` takes. @default we */
+  readonly learn?: LearnElsewhere | undefined;
   /** New host keys will be added: a known_hosts file that was named may be missing. @default false */
   readonly learns?: boolean;
 }
@@ -249,7 +266,8 @@ interface RouterParts {
   readonly keys: ConfiguredKeys;
   readonly jump: readonly HostParts[] | undefined;
   readonly lookup: CanonicalLookup;
-  readonly passwords: Passwords | undefined;
+  readonly passwords: LoginSecrets | undefined;
+  readonly learn: LearnElsewhere | undefined;
   readonly sshfp: SshfpResolver | undefined;
   readonly learns: boolean;
 }

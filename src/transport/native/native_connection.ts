@@ -14,6 +14,8 @@ type SetTimer = (delayMs: number, callback: () => void) => { cancel(): void };
 const KILL_MARGIN_MS = 3000;
 /** Of the kill script's output. */
 const KILL_OUTPUT = 4096;
+/** Where no kill script can run. */
+const NO_ANSWER = Promise.resolve(undefined);
 
 export class NativeConnection implements Connection {
   readonly #client: SshClient;
@@ -48,7 +50,8 @@ export class NativeConnection implements Connection {
       lingerMs: options.lingerMs,
       ...(requests && { requests }),
     });
-    return new NativeProcess(session, (graceMs) => this.#kill(graceMs));
+    const kill = (graceMs: number) => (options.ending === 'signal' ? NO_ANSWER : this.#kill(graceMs));
+    return new NativeProcess(session, kill);
   }
 
   /** Runs the kill script beside the command. Undefined: the server gave no second session, or no answer. */
@@ -144,7 +147,7 @@ class NativeProcess implements RemoteProcess {
     }
     // Not the `signal` request first: it may end the shell alone, and its orphans are out of the script's sight then.
     const answer = await this.#kill(graceMs);
-    // Where there was no second session it is all that is left to try; whom it reached is not known.
+    // Where there was no second session, or no shell for the script, it is all that is left to try; whom it reached is not known.
     if (answer === undefined) this.#session.signal('TERM');
     // Ended of itself meanwhile: nothing of it was left for the script to find.
     const over = this.#session.over;

@@ -306,7 +306,7 @@ export class OpensshProcess implements RemoteProcess {
       this.fail(reason);
       return 'none';
     }
-    const answer = await this.#owner.kill(graceMs);
+    const answer = this.#options.ending === 'signal' ? undefined : await this.#owner.kill(graceMs);
     // Ended of itself meanwhile: nothing of it was left for the script to find.
     const over = this.#child?.exitCode !== null;
     this.fail(reason);

@@ -1,5 +1,5 @@
 /** How a run's commands are executed: what callers may give, what of it goes into a job's spec, and what stays here. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Clock } from '../contracts/limits.ts';
 import type { ExecutionOptions as ExecutionSpec } from '../jobs/execution.ts';
@@ -7,6 +7,7 @@ import { MAX_SCRIPT } from '../jobs/script.ts';
 import { SHELLS, type Shell } from '../jobs/windows.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import { type LoginHost, type PasswordSource, Passwords, readPasswordFile } from './passwords.ts';
+import { withRegularFile } from './regular_file.ts';
 
 /** As another user of the host. */
 export interface SudoOptions {
@@ -107,17 +108,7 @@ export class SudoSecrets {
 /** Reads a script, once for all hosts. Throws `file` where it cannot be read, or has more than 8 MiB. */
 export function readScript(path: string): Uint8Array {
   const name = `script ${JSON.stringify(path)}`;
-  let descriptor: number;
-  try {
-    // A pipe without a writer would be waited for.
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new MyriadError('file', `${name} cannot be read (${code ?? 'unknown'})`, { cause });
-  }
-  try {
-    const stat = fstatSync(descriptor);
-    if (!stat.isFile()) throw new MyriadError('file', `${name} is not a regular file`);
+  return withRegularFile(path, name, (descriptor, stat) => {
     if (stat.size > MAX_SCRIPT) throw new MyriadError('file', `${name} has ${stat.size} bytes; 8 MiB is the most`);
     const buffer = Buffer.alloc(stat.size);
     for (let at = 0; at < buffer.length; ) {
@@ -126,7 +117,5 @@ export function readScript(path: string): Uint8Array {
       at += got;
     }
     return buffer;
-  } finally {
-    closeSync(descriptor);
-  }
+  });
 }

@@ -1,12 +1,13 @@
 /** Where passwords come from: the caller, a file, a command that runs here. None of them is ever part of an error. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Clock } from '../contracts/limits.ts';
 import type { Host } from '../contracts/task.ts';
 import type { AnswerPrompts } from '../ssh/client_auth.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
+import { withRegularFile } from './regular_file.ts';
 import { SecretGuard } from './secret_guard.ts';
 
 /** Who logs in, and where: a host of the fleet or a jump host, with what it leaves open filled in. */
@@ -96,17 +97,7 @@ export class Passwords {
  */
 export function readPasswordFile(path: string, option = '--password-file'): string {
   const name = `${option} ${JSON.stringify(path)}`;
-  let descriptor: number;
-  try {
-    // A pipe would be waited for.
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new MyriadError('file', `${name} cannot be read (${code ?? 'unknown'})`, { cause });
-  }
-  try {
-    const stat = fstatSync(descriptor);
-    if (!stat.isFile()) throw new MyriadError('file', `${name} is not a regular file`);
+  return withRegularFile(path, name, (descriptor, stat) => {
     const own = process.getuid?.();
     if (own !== undefined && stat.uid !== own && stat.uid !== 0) {
       throw new MyriadError('file', `${name} belongs to another user (uid ${stat.uid}); it must be yours or root's`);
@@ -118,9 +109,7 @@ export function readPasswordFile(path: string, option = '--password-file'): stri
     const buffer = Buffer.alloc(MAX_BYTES + 1);
     const length = readSync(descriptor, buffer, 0, buffer.length, 0);
     return firstLine(buffer.subarray(0, length), name);
-  } finally {
-    closeSync(descriptor);
-  }
+  });
 }
 
 /** Throws `file` where there is none, or none that could be a password. Wipes `bytes`. */

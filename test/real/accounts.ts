@@ -1,7 +1,7 @@
 /** Accounts of a test's own, with rules for sudo and doas; all of it is removed again. Needs root. */
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FleetOptions, fleet, type RunOptions, type TaskResult } from '../../src/index.ts';
@@ -19,6 +19,8 @@ export interface Account extends AsyncDisposable {
 export function makeAccount(shell = '/bin/sh'): Account {
   const name = `myr${randomBytes(4).toString('hex')}`;
   const home = mkdtempSync(join(tmpdir(), 'myriad-home-'));
+  // Two fish that log in for the first time at once complain of each other's folders.
+  for (const folder of ['.config/fish', '.local/share/fish']) mkdirSync(join(home, folder), { recursive: true });
   const password = `pw-${name}-$ec"ret'`;
   locked(() => spawnSync('useradd', ['-M', '-d', home, '-s', shell, name]));
   locked(() => spawnSync('chpasswd', { input: `${name}:${password}\n` }));

@@ -94,6 +94,8 @@ export class Talk {
       (end) => this.#ended(end),
       (error: unknown) => {
         this.#leave();
+        // Its process was taken away after the refusal, which is what is to be told.
+        if (this.#mode === 'refused' && this.#why !== undefined) return { refusal: this.#refusal(this.#why, false) };
         throw error;
       },
     );

@@ -106,9 +106,8 @@ export class KeyReview {
   }
 
   #sharedKeys(): string[] {
-    const shared = [...this.#keys.values()].filter(({ hosts }) => hosts.size > 1);
+    const shared = this.#mostSharedFirst().filter(({ hosts }) => hosts.size > 1);
     if (shared.length === 0) return [];
-    shared.sort((a, b) => b.hosts.size - a.hosts.size);
     const are = shared.length === 1 ? 'key is' : 'keys are';
     const lines = [
       `${formatCount(shared.length)} ${are} shared by several hosts, as one machine or one image has them; else ask why:`,
@@ -119,9 +118,14 @@ export class KeyReview {
     return lines;
   }
 
+  /** Equal numbers by their first host: the order in which hosts answered says nothing. */
+  #mostSharedFirst(): SharedKey[] {
+    const keys = [...this.#keys.values()].map((key) => ({ key, first: key.hosts.first ?? 0 }));
+    return keys.sort((a, b) => b.key.hosts.size - a.key.hosts.size || a.first - b.first).map(({ key }) => key);
+  }
+
   #allKeys(): string[] {
-    const keys = [...this.#keys.values()].sort((a, b) => b.hosts.size - a.hosts.size);
-    return ['keys, and who has them:', ...keys.map((key) => this.#keyLine(key))];
+    return ['keys, and who has them:', ...this.#mostSharedFirst().map((key) => this.#keyLine(key))];
   }
 
   #keyLine({ type, fingerprint, hosts }: SharedKey): string {

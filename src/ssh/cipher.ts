@@ -13,6 +13,7 @@ import {
   createSecretKey,
   type KeyObject,
 } from 'node:crypto';
+import { freeBytes } from '../util/free_bytes.ts';
 import { protocolError, SshError } from './errors.ts';
 import { MAX_PACKET } from './messages.ts';
 import type { Writer } from './wire.ts';
@@ -103,6 +104,12 @@ function newOpened(): Opened {
   return { plain: Buffer.alloc(0), start: 0, end: 0 };
 }
 
+/** The cipher's own bytes are needed no more. */
+function append(out: Writer, sealed: Buffer): void {
+  out.raw(sealed);
+  freeBytes(sealed);
+}
+
 /** Before the first NEWKEYS. */
 export class PlainCipher implements Sealer, Opener {
   readonly #opened = newOpened();
@@ -161,7 +168,7 @@ class GcmSealer implements Sealer {
     const head = buffer.subarray(0, 4);
     cipher.setAAD(head);
     out.raw(head);
-    out.raw(cipher.update(buffer.subarray(4, length)));
+    append(out, cipher.update(buffer.subarray(4, length)));
     cipher.final();
     out.raw(cipher.getAuthTag());
     this.#nonce.advance();
@@ -244,13 +251,13 @@ class CtrSealer implements Sealer {
     pad(packet, BLOCK, !this.#etm, this.#fill);
     if (this.#etm) {
       out.raw(packet.buffer.subarray(0, 4));
-      out.raw(this.#cipher.update(packet.buffer.subarray(4, packet.length)));
+      append(out, this.#cipher.update(packet.buffer.subarray(4, packet.length)));
       out.raw(this.#mac.compute(sequence, out.buffer.subarray(out.length - packet.length, out.length)));
       return;
     }
     const plain = packet.view();
     const mac = this.#mac.compute(sequence, plain);
-    out.raw(this.#cipher.update(plain));
+    append(out, this.#cipher.update(plain));
     out.raw(mac);
   }
 }

@@ -5,6 +5,8 @@
  * on when it has drained. Answers are owed at once, so they have no such gate: a peer that asks on without taking them ends
  * its connection (`flush`).
  */
+
+import { freeBytes } from '../util/free_bytes.ts';
 import type { ByteStream } from './byte_stream.ts';
 import { PlainCipher, type Sealer } from './cipher.ts';
 import { Reader, Writer } from './wire.ts';
@@ -15,8 +17,23 @@ const MOST_DATA = 256 * 1024;
 const MOST_UNSENT = MOST_DATA + 1024 * 1024;
 /** Of packets held back during a key exchange. */
 export const MOST_HELD = 1024 * 1024;
-/** Data is written out by this much, and after a larger flush the buffer is given back. */
-const KEEP_OUT = 64 * 1024;
+/** Data is written out by this much. */
+const DUE = 64 * 1024;
+/** More than this is written from where it was sealed, without a copy. */
+const COPIED = 8 * 1024;
+/** Room for what is due and the packet that made it so, with its protection. */
+const SPARE_SIZE = DUE + 36 * 1024;
+/** Buffers of all connections that wait for the next large write: 3.1 MiB. */
+const MOST_SPARE = 32;
+
+const spare: Writer[] = [];
+
+/** Its bytes have left. */
+function keepSpare(writer: Writer): void {
+  if (writer.buffer.length < SPARE_SIZE || writer.buffer.length > 2 * SPARE_SIZE) return;
+  if (spare.length < MOST_SPARE) spare.push(writer.reset());
+  else freeBytes(writer.buffer);
+}
 
 export class PacketWriter {
   readonly #stream: ByteStream;
@@ -36,7 +53,7 @@ export class PacketWriter {
 
   /** Seals the packet that is in `packet`, after its 5 free bytes. */
   seal(packet: Writer): void {
-    this.#out ??= new Writer(1024);
+    this.#out ??= packet.length > COPIED ? (spare.pop() ?? new Writer(SPARE_SIZE)) : new Writer(1024);
     const before = this.#out.length;
     this.#sealer.seal(packet, this.#sequence, this.#out);
     this.#sequence = (this.#sequence + 1) >>> 0;
@@ -77,15 +94,19 @@ export class PacketWriter {
     const out = this.#out;
     if (out === undefined || out.length === 0) return true;
     if (this.#stream.waiting + out.length > MOST_UNSENT) return false;
-    this.#stream.write(out.copy());
-    if (out.buffer.length > KEEP_OUT) this.#out = undefined;
-    else out.reset();
+    if (out.length <= COPIED) {
+      this.#stream.write(out.copy());
+      out.reset();
+    } else {
+      this.#out = undefined;
+      this.#stream.write(out.view(), () => keepSpare(out));
+    }
     return true;
   }
 
   /** Enough was sealed to be written out now. */
   get due(): boolean {
-    return this.#out !== undefined && this.#out.length >= KEEP_OUT;
+    return this.#out !== undefined && this.#out.length >= DUE;
   }
 
   /** False while the stream is full: data waits for `drained`. */

@@ -111,8 +111,8 @@ export class ClientSocket implements ClientStream {
     return this.#socket.remoteAddress;
   }
 
-  write(bytes: Buffer): void {
-    if (this.#socket.destroyed || this.#socket.write(bytes) || this.#draining) return;
+  write(bytes: Buffer, left?: () => void): void {
+    if (this.#socket.destroyed || this.#socket.write(bytes, left) || this.#draining) return;
     // Listened for where it is needed only: few connections ever fill their socket.
     this.#draining = true;
     this.#socket.once('drain', () => {

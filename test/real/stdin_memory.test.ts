@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { simulate } from '../kit/fleet.ts';
 
-it('8 MiB to 100 hosts arrive whole, and at most 64 MiB are held for it', async () => {
+it('8 MiB to 100 hosts arrive whole, and the process grows by at most 64 MiB for it', async () => {
   await using hundred = await simulate({ hosts: 100 });
   const file = join(hundred.dir, 'input');
   const bytes = Buffer.alloc(8 * 1024 * 1024);
@@ -15,10 +15,9 @@ it('8 MiB to 100 hosts arrive whole, and at most 64 MiB are held for it', async 
   writeFileSync(file, bytes);
   const argument = JSON.stringify({ options: hundred.options, file });
   const program = join(import.meta.dirname, 'stdin_memory_child.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', program, argument]);
-  const { ok, bytes: got, sums, samples, grownMiB } = JSON.parse(stdout);
+  const { stdout } = await promisify(execFile)(process.execPath, [program, argument]);
+  const { ok, bytes: got, sums, grownMiB } = JSON.parse(stdout);
   expect([ok, got]).toEqual([100, 100 * 68]);
-  expect(samples).toBeGreaterThan(5);
   expect(sums).toEqual([`${createHash('sha256').update(bytes).digest('hex')}  -\n`]);
   expect(grownMiB).toBeLessThanOrEqual(64);
 });

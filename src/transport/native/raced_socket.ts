@@ -72,8 +72,8 @@ export class RacedSocket implements ClientStream {
     return this.#won?.socket.waiting ?? 0;
   }
 
-  write(bytes: Buffer): void {
-    this.#won?.socket.write(bytes);
+  write(bytes: Buffer, left?: () => void): void {
+    this.#won?.socket.write(bytes, left);
   }
 
   end(): void {

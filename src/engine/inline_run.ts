@@ -107,7 +107,8 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
     this.#deadline = new TimerEntry(this);
     if (limits.deadlines.runMs !== null) this.wheel.arm(this.#deadline, limits.deadlines.runMs);
-    if (request.plan.feed) request.plan.feed.more = () => this.#fed();
+    const fed = () => this.#fed();
+    if (request.plan.feed) request.plan.feed.more = fed;
     // Not before the caller has the run: it may announce it before anything connects.
     this.#askForTurn();
   }
@@ -166,6 +167,9 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     else task.older.newer = task.newer;
     if (task.newer === null) this.#newest = task.older;
     else task.newer.older = task.older;
+    // A link of what is over would keep what came after it from the scavenges.
+    task.older = null;
+    task.newer = null;
     this.#inProgress -= 1;
     this.results.push(result);
     this.#pump();

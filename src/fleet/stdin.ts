@@ -180,9 +180,10 @@ class Spool implements OpenStdin {
     this.#name = name;
     this.#stream = stream[Symbol.asyncIterator]();
     // The iterator of a Node stream hears of nothing while it waits.
-    const letGo = stream instanceof Readable ? () => void stream.destroy() : () => this.#stream.return?.();
+    const end = stream instanceof Readable ? () => void stream.destroy() : () => this.#stream.return?.();
     // What never answers is not waited for.
-    this.#letGo = () => void Promise.resolve(letGo()).catch(() => {});
+    const letGo = () => void Promise.resolve(end()).catch(() => {});
+    this.#letGo = letGo;
     void this.#fill();
   }
 

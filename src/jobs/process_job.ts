@@ -110,11 +110,13 @@ export function runProcess(
       ...(ending && { ending }),
     });
     terminal?.follow(process);
-    task.resume = () => process.resume();
-    task.stop = () => {
+    const resume = () => process.resume();
+    const halt = () => {
       stopping = true;
       process.terminate(task.graceMs).then((fate) => reject(new StoppedError(fate)), reject);
     };
+    task.resume = resume;
+    task.stop = halt;
     process.ended.then(
       (end) => {
         // After a stop its end is our doing: the fate says what became of it.

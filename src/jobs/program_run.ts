@@ -135,14 +135,16 @@ class ProgramRun {
   #watch(process: RemoteProcess, terminate: () => Promise<RemoteFate>): void {
     const task = this.#task;
     this.#terminate = terminate;
-    task.resume = () => process.resume();
-    task.stop = () => {
+    const resume = () => process.resume();
+    const stop = () => {
       this.#stopping = true;
       terminate().then(
         (fate) => this.#stopped.reject(new StoppedError(fate)),
         (error: unknown) => this.#stopped.reject(error),
       );
     };
+    task.resume = resume;
+    task.stop = stop;
   }
 
   async #outcome(process: RemoteProcess): Promise<Outcome> {

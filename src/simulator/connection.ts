@@ -165,10 +165,11 @@ function track(
   if (command.constructor.name === 'KillCommand') return command;
   running.set(session, command);
   const gone = command.gone.bind(command);
-  command.gone = () => {
+  const over = () => {
     running.delete(session);
     gone();
   };
+  command.gone = over;
   return command;
 }
 

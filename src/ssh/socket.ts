@@ -62,10 +62,16 @@ export class ClosingRoom {
   }
 }
 
+/**
+ * Whom a closed socket belongs to. V8's scavenges take Node's handles for alive until the next full collection, and with them all
+ * that they refer to: a connection would be copied twice, and live on as garbage.
+ */
+const NOBODY: SocketUser = { connected() {}, received() {}, drained() {}, ended() {} };
+
 export class ClientSocket implements ClientStream {
   readonly #socket: Socket;
   readonly #room: ClosingRoom;
-  readonly #user: SocketUser;
+  #user: SocketUser;
   #over = false;
   #draining = false;
 
@@ -84,7 +90,7 @@ export class ClientSocket implements ClientStream {
       onread: {
         buffer: arena.readBuffer,
         callback: (count, buffer) => {
-          user.received((buffer as Buffer).subarray(0, count));
+          this.#user.received((buffer as Buffer).subarray(0, count));
           return true;
         },
       },
@@ -93,9 +99,9 @@ export class ClientSocket implements ClientStream {
     const ended = (error?: NodeJS.ErrnoException) => {
       if (this.#over) return;
       this.#over = true;
-      user.ended(error);
+      this.#user.ended(error);
     };
-    socket.once('connect', () => user.connected());
+    socket.once('connect', () => this.#user.connected());
     socket.once('end', () => {
       ended();
       socket.destroy();
@@ -104,6 +110,7 @@ export class ClientSocket implements ClientStream {
     socket.once('close', () => {
       room.remove(socket);
       ended();
+      this.#user = NOBODY;
     });
   }
 

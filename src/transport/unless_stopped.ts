@@ -8,7 +8,8 @@ export async function unlessStopped<T>(
   first?: () => Promise<void> | undefined,
 ): Promise<T> {
   const stopped = Promise.withResolvers<never>();
-  watch.stop = (reason) => stopped.reject(reason);
+  const stop = (reason: Error) => stopped.reject(reason);
+  watch.stop = stop;
   // Whoever settles first, the other may still reject.
   promise.catch(() => {});
   stopped.promise.catch(() => {});

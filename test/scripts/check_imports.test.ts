@@ -188,3 +188,16 @@ test('a file and a function at their budget pass', () => {
   const text = `function long() {\n${'  step();\n'.repeat(78)}}\n${'\n'.repeat(520)}`;
   expect(findsIn({ ...GOOD, 'src/util/long.ts': text })).toEqual([]);
 });
+
+test.each([
+  ['  task.stop = (reason) => halt(reason);', 1],
+  ['  this.#stop = async () => {', 1],
+  ['  list[0] = function () {', 1],
+  ['  this.#later ??= () => {', 1],
+  ['  watch.stop = halt;', 0],
+  ['  const stop = (reason: Error) => halt(reason);', 0],
+  ['  run({ stop: () => halt() });', 0],
+  ['  // task.stop = () => halt();', 0],
+])('a function that is born old: %s', (line, finds) => {
+  expect(findsIn({ ...GOOD, 'src/util/line.ts': `${line}\n` })).toHaveLength(finds);
+});

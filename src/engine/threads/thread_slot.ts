@@ -123,10 +123,11 @@ export class ThreadSlot {
     if (delay > 0) {
       await new Promise<void>((resolve) => {
         const timer = this.#parts.clock.setTimer(delay, resolve);
-        this.#goOn = () => {
+        const goOn = () => {
           timer.cancel();
           resolve();
         };
+        this.#goOn = goOn;
       });
     }
     if (this.#closing) throw new MyriadError('closed', `${this.name} is closed`);

@@ -91,16 +91,18 @@ export class Dialer {
   async #reachAt<T>(addresses: readonly string[], route: Route, watch: Watch, open: Open<T>): Promise<Reachable<T>> {
     const { port, profile } = route;
     let stopped: Error | undefined;
-    watch.stop = (reason) => {
+    const stop = (reason: Error) => {
       stopped = reason;
     };
+    watch.stop = stop;
     const held = watch.enter('connect', `${addresses[0]}:${port}`, profile.connectMs);
     if (held) await held;
     if (stopped) throw stopped;
     for (let left = (profile.connectionAttempts ?? 1) - 1; ; left--) {
       const tcp = this.#tcp(addresses, route);
       const reaching = open(tcp.dial);
-      watch.stop = (reason) => reaching.destroy(stoppedBy(reason));
+      const giveUp = (reason: Error) => reaching.destroy(stoppedBy(reason));
+      watch.stop = giveUp;
       try {
         return { value: await reaching.ready, address: tcp.reached() };
       } catch (error) {
@@ -128,7 +130,8 @@ export class Dialer {
       try {
         if (tries === 1) await unlessStopped(watch, Promise.resolve(), enter);
         const reaching = open(way.dial(name, port));
-        watch.stop = (reason) => reaching.destroy(stoppedBy(reason));
+        const giveUp = (reason: Error) => reaching.destroy(stoppedBy(reason));
+        watch.stop = giveUp;
         return { value: await reaching.ready, address: name };
       } catch (error) {
         // A jump host that is full answers like a target that is dead: once more, on another connection.
@@ -145,7 +148,8 @@ export class Dialer {
     const enter = () => watch.enter('connect', `${name}:${port} by ProxyCommand`, profile.connectMs);
     await unlessStopped(watch, Promise.resolve(), enter);
     const reaching = open(proxyCommand(command, this.#options));
-    watch.stop = (reason) => reaching.destroy(stoppedBy(reason));
+    const giveUp = (reason: Error) => reaching.destroy(stoppedBy(reason));
+    watch.stop = giveUp;
     return { value: await reaching.ready, address: name };
   }
 

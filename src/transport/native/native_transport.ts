@@ -38,11 +38,12 @@ export class NativeTransport {
   constructor(options: NativeTransportOptions) {
     const { clock, resolver, random = Math.random } = options;
     const wheel = new TimerWheel(clock);
-    this.#setTimer = (delayMs, callback) => {
+    const setTimer: SetTimer = (delayMs, callback) => {
       const entry = new TimerEntry({ expired: callback });
       wheel.arm(entry, delayMs);
       return { cancel: () => wheel.cancel(entry) };
     };
+    this.#setTimer = setTimer;
     this.#dialer = new Dialer({
       resolver,
       clock,

@@ -77,9 +77,10 @@ export class OpensshTransport implements Transport {
     checkHost(target);
     const key = JSON.stringify([target.name, args]);
     let halted: Error | undefined;
-    watch.stop = (reason) => {
+    const stop = (reason: Error) => {
       halted = reason;
     };
+    watch.stop = stop;
     // The address is ssh's affair; a name stands for it in the limit per address.
     const held = watch.enter('connect', `${target.name}:${target.port ?? 22}`);
     if (held) await held;
@@ -91,7 +92,8 @@ export class OpensshTransport implements Transport {
       throw stopped(halted);
     }
     const master = idle ?? this.#dial(open, key, target.name, args, watch);
-    watch.stop = (reason) => master.kill(reason);
+    const kill = (reason: Error) => master.kill(reason);
+    watch.stop = kill;
     await master.ready;
     watch.stop = undefined;
     return new OpensshConnection(master, {

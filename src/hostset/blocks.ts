@@ -4,7 +4,8 @@
  */
 import { MyriadError } from '../contracts/errors.ts';
 import type { Host } from '../contracts/task.ts';
-import { comparedName, type HostParts, hostOf, labelOf, splitLabel, takeNumbers } from './label.ts';
+import { comparedName, type HostParts, hostOf, isBare, labelOf, splitLabel, takeNumbers } from './label.ts';
+import { LabelTable } from './label_table.ts';
 import { namesOf, type Tree, TreeIndex, treeOfPaths } from './tree.ts';
 
 /** Trees of at most this many hosts are kept as labels: a hash is cheaper than a tree there. */
@@ -44,6 +45,17 @@ export function* hostsOf(block: Block): Generator<Host> {
   }
 }
 
+/** The hosts for which `wanted` holds, in order; all are looked at. */
+export function hostsThat(blocks: readonly Block[], wanted: (host: Host) => boolean): Host[] {
+  const found: Host[] = [];
+  for (const block of blocks) {
+    for (const host of hostsOf(block)) {
+      if (wanted(host)) found.push(host);
+    }
+  }
+  return found;
+}
+
 function treeHost({ user, port }: TreeBlock, name: string): Host {
   return { label: labelOf(user, name, port), name, user, port };
 }
@@ -73,10 +85,10 @@ export const loose: Filing = (user, port) => {
 /** Hosts by identity, each filed under the logins that `filing` gives. */
 export class HostIndex {
   readonly #filing: Filing;
-  readonly #labels = new Set<string>();
+  readonly #labels = new LabelTable();
   readonly #trees = new Map<string, TreeIndex>();
   /** Labels that are in no tree yet: they go there when the first tree is compared with them. */
-  #pending: HostParts[] = [];
+  #pending: string[] = [];
 
   constructor(filing: Filing) {
     this.#filing = filing;
@@ -85,7 +97,7 @@ export class HostIndex {
   /** Adds a block; returns itself. */
   add(block: Block): this {
     if (block.kind === 'list') {
-      for (const label of block.labels) this.addHost(splitLabel(label) ?? bareParts(label));
+      for (const label of block.labels) this.addLabel(label);
     } else {
       for (const [user, port] of this.#filing(block.user, block.port)) {
         this.#treesOf(labelOf(user, block.pattern, port)).add(block.tree);
@@ -94,10 +106,36 @@ export class HostIndex {
     return this;
   }
 
-  addHost(parts: HostParts): void {
+  addLabel(label: string): void {
+    this.#pending.push(label);
+    if (isBare(label)) {
+      this.#labels.add(label);
+      return;
+    }
+    const parts = partsOf(label);
     const name = comparedName(parts.name);
     for (const [user, port] of this.#filing(parts.user, parts.port)) this.#labels.add(labelOf(user, name, port));
-    this.#pending.push(parts);
+  }
+
+  /** Adds a label unless `hasLabel`; tells whether it was added. Most labels are names and looked up once only. */
+  addNew(label: string): boolean {
+    if (this.#trees.size > 0 || !isBare(label)) {
+      if (this.hasLabel(label)) return false;
+      this.addLabel(label);
+      return true;
+    }
+    if (!this.#labels.add(label)) return false;
+    this.#pending.push(label);
+    return true;
+  }
+
+  /** Whether the host of a label is here under one of the logins that `filing` gives for it. */
+  hasLabel(label: string, filing: Filing = exact): boolean {
+    if (isBare(label)) {
+      if (this.#labels.has(label)) return true;
+      if (this.#trees.size === 0) return false;
+    }
+    return this.has(partsOf(label), filing);
   }
 
   /** Whether the host is here under one of the logins that `filing` gives for it. */
@@ -114,7 +152,7 @@ export class HostIndex {
   /** What of the block is not here under one of the logins that `filing` gives for it; the block itself where all of it. */
   subtractFrom(block: Block, filing: Filing = exact): Block | undefined {
     if (block.kind === 'list') {
-      const labels = block.labels.filter((label) => !this.has(splitLabel(label) ?? bareParts(label), filing));
+      const labels = block.labels.filter((label) => !this.hasLabel(label, filing));
       if (labels.length === block.labels.length) return block;
       return labels.length === 0 ? undefined : { kind: 'list', labels };
     }
@@ -128,10 +166,30 @@ export class HostIndex {
     return tree && { ...block, tree };
   }
 
+  /** What of the block is here under one of the logins that `filing` gives for it. */
+  intersectWith(block: Block, filing: Filing = exact): Block | undefined {
+    if (block.kind === 'list') {
+      const labels = block.labels.filter((label) => this.hasLabel(label, filing));
+      return labels.length === 0 ? undefined : { kind: 'list', labels };
+    }
+    this.#growTrees();
+    const seen = filing(block.user, block.port).flatMap(([user, port]) => {
+      return this.#trees.get(labelOf(user, block.pattern, port)) ?? [];
+    });
+    const [only, second] = seen;
+    if (only && !second) {
+      const tree = only.intersectWith(block.tree);
+      return tree && { ...block, tree };
+    }
+    const rest = this.subtractFrom(block, filing);
+    return rest ? new HostIndex(exact).add(rest).subtractFrom(block) : block;
+  }
+
   /** Files the pending labels as trees: sorted once per pattern, so that n labels cost n log n. */
   #growTrees(): void {
     const paths = new Map<string, number[][]>();
-    for (const { user, name, port } of this.#pending) {
+    for (const label of this.#pending) {
+      const { user, name, port } = partsOf(label);
       const numbered = takeNumbers(name);
       if (numbered.path.length === 0) continue;
       for (const login of this.#filing(user, port)) {
@@ -178,13 +236,7 @@ export class Collector {
   }
 
   addLabel(label: string): void {
-    this.addHost(label, splitLabel(label) ?? bareParts(label));
-  }
-
-  /** Adds one host whose label is already split. */
-  addHost(label: string, parts: HostParts): void {
-    if (this.#seen.has(parts)) return;
-    this.#seen.addHost(parts);
+    if (!this.#seen.addNew(label)) return;
     this.#labels.push(label);
     this.#grow(1);
   }
@@ -209,6 +261,6 @@ export class Collector {
 }
 
 /** A label from elsewhere that is not in our grammar is its own name. */
-function bareParts(label: string): HostParts {
-  return { user: undefined, name: label, port: undefined };
+function partsOf(label: string): HostParts {
+  return splitLabel(label) ?? { user: undefined, name: label, port: undefined };
 }

@@ -4,9 +4,22 @@
  */
 import { HostSetError, MyriadError } from '../contracts/errors.ts';
 import type { Host } from '../contracts/task.ts';
-import { type Block, blockAt, blockCount, Collector, exact, HostIndex, hostsOf, loose, named } from './blocks.ts';
+import {
+  type Block,
+  blockAt,
+  blockCount,
+  Collector,
+  exact,
+  HostIndex,
+  hostsOf,
+  hostsThat,
+  loose,
+  named,
+} from './blocks.ts';
+import { evaluate } from './evaluate.ts';
 import { splitLabel } from './label.ts';
-import { parseTerms, type Term } from './parse.ts';
+import type { Names } from './names.ts';
+import { parseTerms } from './parse.ts';
 import { lastAtMost } from './tree.ts';
 
 /** An ordered set of hosts. Two hosts are the same where user, port and name are. */
@@ -21,6 +34,8 @@ export interface HostSet extends Iterable<Host> {
 export interface ParseOptions {
   /** What an exclusion (`!item`) that matches no host before it does. @default 'refuse' */
   readonly unmatched?: 'refuse' | 'allow';
+  /** Where groups and wildcards find their hosts. @default nowhere: they are refused */
+  readonly names?: Names | undefined;
 }
 
 export interface Difference {
@@ -80,13 +95,11 @@ export const EMPTY: HostSet = new BlockSet([]);
 
 /**
  * Parses a host set: `web[1-100],db[01-10/3]:2222 root@10.0.0.0/24!10.0.0.7`. Items are separated by commas or blanks; `!`
- * takes away from everything before it. Throws HostSetError with the position: for what is no host set, for a text without
- * hosts, and for an exclusion that matches nothing.
+ * takes away from everything before it, `&` keeps of it what is in the item, too, and `^` what is in one of both. Throws
+ * HostSetError with the position: for what is no host set, for a text without hosts, and for an exclusion that matches nothing.
  */
 export function parseHostSet(text: string, options: ParseOptions = {}): HostSet {
-  const collector = new Collector();
-  collect(parseTerms(text), text, options, collector);
-  return new BlockSet(collector.finish());
+  return new BlockSet(evaluate(parseTerms(text, options.names), text, options.unmatched));
 }
 
 /**
@@ -101,14 +114,14 @@ export function parseHostFile(text: string, file: string, options: ParseOptions 
     const comment = line.indexOf('#');
     const content = (comment < 0 ? line : line.slice(0, comment)).trimEnd();
     // Most lines are one plain host: those need no parser.
-    const parts = splitLabel(content);
-    if (parts) {
-      collector.addHost(content, parts);
+    if (splitLabel(content)) {
+      collector.addLabel(content);
       continue;
     }
     if (!/[^ \t,]/.test(content)) continue;
     try {
-      collect(parseTerms(content), content, options, collector);
+      const blocks = evaluate(parseTerms(content, options.names), content, options.unmatched);
+      for (const block of blocks) collector.add(block);
     } catch (error) {
       if (!(error instanceof HostSetError)) throw error;
       const place = `${file}, line ${number}, position ${error.position + 1}`;
@@ -139,36 +152,10 @@ export function difference(set: HostSet, excluded: HostSet): Difference {
   return { set: new BlockSet(left), matched: excluded.count - unmatched.count, unmatched };
 }
 
-/**
- * Adds the terms of one text to the collector. A host of a term stays unless a later exclusion matches it, so one walk from
- * the end, with the exclusions met so far, decides all terms.
- */
-function collect(terms: readonly Term[], text: string, options: ParseOptions, collector: Collector): void {
-  if (!terms.some((term) => term.exclude)) {
-    for (const { block } of terms) collector.add(block);
-    return;
-  }
-  if (options.unmatched !== 'allow') refuseUnmatched(terms, text);
-  const excluded = new HostIndex(exact);
-  const kept: (Block | undefined)[] = [];
-  for (const { exclude, block } of terms.toReversed()) {
-    if (exclude) excluded.add(block);
-    else kept.push(excluded.subtractFrom(block, loose));
-  }
-  for (const block of kept.reverse()) {
-    if (block) collector.add(block);
-  }
-}
-
-/** An exclusion that excludes nothing must not pass in silence: it is most likely misspelt. */
-function refuseUnmatched(terms: readonly Term[], text: string): void {
-  const before = new HostIndex(loose);
-  for (const { exclude, position, block } of terms) {
-    if (!exclude) before.add(block);
-    else if (before.subtractFrom(block) === block) {
-      throw new HostSetError(text, position, 'an exclusion that matches a host before it');
-    }
-  }
+/** The hosts of `set` that are in `other`, too. A host of `other` without user or port matches whatever user and port. */
+export function intersection(set: HostSet, other: HostSet): HostSet {
+  const index = indexOf(blocksOf(other), exact);
+  return new BlockSet(blocksOf(set).flatMap((block) => index.intersectWith(block, loose) ?? []));
 }
 
 function without(blocks: readonly Block[], excluded: HostIndex): Block[] {
@@ -181,8 +168,26 @@ function indexOf(blocks: readonly Block[], filing: typeof exact): HostIndex {
   return index;
 }
 
+/** Those hosts of a set for which `wanted` holds, in order. Looks at all of them and keeps their labels. */
+export function filter(set: HostSet, wanted: (host: Host) => boolean): HostSet {
+  const labels = hostsThat(blocksOf(set), wanted).map((host) => host.label);
+  return labels.length === 0 ? EMPTY : new BlockSet([{ kind: 'list', labels }]);
+}
+
+/** The hosts of all blocks, each at its first place. */
+export function setOfBlocks(blocks: Iterable<Block>): HostSet {
+  const collector = new Collector();
+  for (const block of blocks) collector.add(block);
+  return new BlockSet(collector.finish());
+}
+
+/** The hosts of these labels, each at its first place. */
+export function setOfLabels(labels: readonly string[]): HostSet {
+  return setOfBlocks([{ kind: 'list', labels }]);
+}
+
 /** The blocks of a set; one that is not ours is listed. */
-function blocksOf(set: HostSet): readonly Block[] {
+export function blocksOf(set: HostSet): readonly Block[] {
   if (set instanceof BlockSet) return set.blocks;
   return set.count === 0 ? [] : [{ kind: 'list', labels: Array.from(set, (host) => host.label) }];
 }

@@ -39,6 +39,11 @@ export function parsePort(text: string): number | undefined {
   return /^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
 }
 
+/** Whether the label is a name and nothing else, without looking at it further. */
+export function isBare(label: string): boolean {
+  return !label.includes(':') && !label.includes('@');
+}
+
 /** The parts of one host's label, or of a bare name; undefined where the text is not exactly one host. */
 export function splitLabel(label: string): HostParts | undefined {
   const at = label.indexOf('@');

@@ -1,116 +1,198 @@
 /**
  * The grammar of host sets:
  *
- *   set    = term { separator term }        separator: "," or blanks, any number of them
- *   term   = item | "!" item                "!" takes away from everything before it; it separates, too
- *   item   = [ user "@" ] host [ ":" port ]
- *   host   = name | address "/" bits | address "-" address | "[" ipv6 "]" | ipv6 (without port)
- *   name   = { text | "[" range { "," range } "]" }
- *   range  = number [ "-" number [ "/" step ] ]
+ *   set      = item { operator item }
+ *   operator = "," or blanks: and · "!" without · "&" only those also in · "^" in one of both; from left to right, all alike
+ *   item     = [ user "@" ] host [ ":" port ] | "@" [ source ":" ] group | "@" [ source ":" ] "*"
+ *   host     = name | address "/" bits | address "-" address | "[" ipv6 "]" | ipv6 (without port)
+ *   name     = { text | "*" | "?" | "[" range { "," range } "]" }
+ *   group    = { text | "*" | "?" | "[" range { "," range } "]" }
+ *   range    = number [ "-" number [ "/" step ] ]
  *
  * A bracket with a colon inside, at the start of a host, is an IPv6 address. Digits next to a bracket belong to its number.
+ * Wildcards are for hosts and groups that are known: they, and groups, need names.
  */
 import { HostSetError } from '../contracts/errors.ts';
-import type { Block } from './blocks.ts';
+import { type Block, hostsThat } from './blocks.ts';
 import { IPV4_PATTERN, ipv4Block, ipv4Range, parseIPv4 } from './ipv4.ts';
-import { isAddress6, looksLikeIPv4Range, MAX_NAME, parsePort } from './label.ts';
-import { compareSegments, concatenate, MAX_DIGITS, naturalSegments, type Segment, segment, sizeOf } from './segment.ts';
-import { productOf, type Tree, TreeIndex } from './tree.ts';
+import { isAddress6, labelOf, looksLikeIPv4Range, MAX_NAME, parsePort } from './label.ts';
+import type { Names } from './names.ts';
+import { levelsOf, type NamePart, textParts } from './numbers.ts';
+import { MAX_DIGITS, naturalSegments, type Segment, segment, sizeOf, valuesOf } from './segment.ts';
+import { productOf, type Tree } from './tree.ts';
+import { fits } from './wildcard.ts';
 
-/** Most segments that brackets side by side may make. */
-const MAX_SEGMENTS = 100_000;
+/** Most masks or groups that the brackets of one item may spell. */
+const MOST_SPELT = 1000;
 
 // Sticky patterns: lastIndex is set before each use, nothing is carried from one to the next.
 const SEPARATORS = /[ \t\r\n,]*/y;
 const BLANKS = /[ \t\r\n]*/y;
-const PLAIN = /[A-Za-z0-9_][A-Za-z0-9._-]*(?=[ \t\r\n,!]|$)/y;
-const USER = /[^\s,!@[\]:/]*(?=@)/y;
+const PLAIN = /[A-Za-z0-9_][A-Za-z0-9._-]*(?=[ \t\r\n,!&^]|$)/y;
+const USER = /[^\s,!&^@[\]:/]*(?=@)/y;
 const USER_TEXT = /[A-Za-z0-9._+-]*/y;
 const ADDRESS6 = /[0-9A-Za-z.%:_-]*/y;
 const BLOCK4 = /([0-9]+\.[0-9.]*)\/([0-9]*)/y;
-const RANGE4 = /([0-9]+\.[0-9.]*)-([0-9][0-9.]*)(?=[\s,!:]|$)/y;
+const RANGE4 = /([0-9]+\.[0-9.]*)-([0-9][0-9.]*)(?=[\s,!&^:]|$)/y;
 const TEXT = /[A-Za-z0-9._-]+/y;
 const NUMBER = /[0-9]+/y;
-const END = /(?=[ \t\r\n,!]|$)/y;
+const SOURCE = /[A-Za-z0-9_.+-]+(?=:)/y;
+const GROUP_TEXT = /[A-Za-z0-9._+~=%*?-]+/y;
+const WILD = /(?:[A-Za-z0-9._-]|\[[0-9,/-]*\])*[*?]/y;
+const WILD_TEXT = /[A-Za-z0-9._*?-]+/y;
+const END = /(?=[ \t\r\n,!&^]|$)/y;
 
 /** What stands where a host name should, and why it is not taken. */
 const RESERVED: Readonly<Record<string, string>> = {
-  '@': 'a host name; groups (@name) are not supported yet',
   '^': 'a host name; host files (^file) are not supported inside a host set',
-  '*': 'a host name; wildcards (*) are not supported yet',
-  '&': 'a host name; intersections (&) are not supported yet',
+  '&': 'a host name, with "&" between two of them',
   '-': 'a host name, which cannot begin with "-"',
   '.': 'a host name, which cannot begin with "."',
 };
 
-/** One item of a host set; `exclude`: it is taken away from all before it. `position`: where the item begins. */
+/** What becomes of the hosts before an item: `,` its hosts join them · `!` leave · `&` stay · `^` leave, and those missing join. */
+export type Operator = ',' | '!' | '&' | '^';
+
+/** One item of a host set, or several plain hosts in a row. `position`: where it begins. */
 export interface Term {
-  readonly exclude: boolean;
+  readonly operator: Operator;
   readonly position: number;
-  readonly block: Block;
+  readonly blocks: readonly Block[];
 }
 
 /** The terms of a host set, at least one. Throws HostSetError. */
-export function parseTerms(text: string): Term[] {
-  return new Parser(text).terms();
-}
-
-/** A stretch of a name: digits as they stand, or a bracket. Neighbours make one number. */
-interface NumberPart {
-  readonly position: number;
-  readonly bracket: boolean;
-  readonly segments: readonly Segment[];
-  readonly width: number;
-  readonly text: string;
+export function parseTerms(text: string, names?: Names): Term[] {
+  return new Parser(text, names).terms();
 }
 
 class Parser {
   readonly #text: string;
+  readonly #names: Names | undefined;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, names: Names | undefined) {
     this.#text = text;
+    this.#names = names;
   }
 
   terms(): Term[] {
     const terms: Term[] = [];
-    this.#take(SEPARATORS);
+    /** Hosts of the last term, while more may join them. */
+    let row: string[] | undefined;
+    this.#skip(SEPARATORS);
     while (this.#at < this.#text.length) {
-      const exclude = terms.length > 0 && this.#peek() === '!';
-      if (exclude) {
-        this.#at++;
-        this.#take(BLANKS);
-      }
+      const operator = terms.length > 0 ? this.#operator() : ',';
       const position = this.#at;
-      terms.push({ exclude, position, block: this.#item() });
-      this.#take(SEPARATORS);
+      const plain = this.#plain();
+      if (plain !== undefined && operator === ',') {
+        if (row === undefined) {
+          row = [];
+          terms.push({ operator, position, blocks: [{ kind: 'list', labels: row }] });
+        }
+        row.push(plain);
+      } else {
+        row = undefined;
+        const blocks: readonly Block[] = plain === undefined ? this.#item() : [{ kind: 'list', labels: [plain] }];
+        terms.push({ operator, position, blocks });
+      }
+      this.#skip(SEPARATORS);
     }
     if (terms.length === 0) this.#fail(this.#at, 'a host name');
     return terms;
   }
 
-  #item(): Block {
+  /** The operator before an item that is not the first; separators are behind. */
+  #operator(): Operator {
+    const next = this.#peek();
+    if (next !== '!' && next !== '&' && next !== '^') return ',';
+    // After a comma it is most likely meant as the first character of an item: `a,^file`.
+    if (next !== '!' && this.#text.slice(0, this.#at).trimEnd().endsWith(',')) this.#fail(this.#at, RESERVED[next]!);
+    this.#at++;
+    this.#skip(BLANKS);
+    return next;
+  }
+
+  /** A host without anything but its name: most are, and need no more. */
+  #plain(): string | undefined {
     const start = this.#at;
-    const plain = this.#take(PLAIN);
-    if (plain !== undefined && plain.length <= MAX_NAME && !looksLikeIPv4Range(plain)) {
-      return { kind: 'list', labels: [plain] };
-    }
+    if (!this.#skip(PLAIN)) return undefined;
+    const plain = this.#text.slice(start, this.#at);
+    if (plain.length <= MAX_NAME && !looksLikeIPv4Range(plain)) return plain;
     this.#at = start;
+    return undefined;
+  }
+
+  #item(): readonly Block[] {
+    const start = this.#at;
+    if (this.#peek() === '@') return this.#group();
     const user = this.#user();
-    return this.#address6(start) ?? this.#numbers4(user) ?? this.#name(start, user);
+    const block = this.#address6(start) ?? this.#numbers4(user);
+    return block ? [block] : (this.#wildcard(user) ?? [this.#name(start, user)]);
   }
 
   #user(): string | undefined {
     const start = this.#at;
     const user = this.#take(USER);
     if (user === undefined) return undefined;
-    if (user === '') this.#fail(start, RESERVED['@']!);
     if (user.startsWith('-')) this.#fail(start, 'a user name, which cannot begin with "-"');
     this.#at = start;
-    this.#take(USER_TEXT);
+    this.#skip(USER_TEXT);
     if (this.#peek() !== '@') this.#fail(this.#at, 'a letter, a digit, ".", "_", "-" or "+" in the user name, or "@"');
     this.#at++;
     return user;
+  }
+
+  /** `@group`, `@source:group`, `@*`: every hosts that the names give for it. */
+  #group(): readonly Block[] {
+    const start = this.#at++;
+    const source = this.#take(SOURCE);
+    if (source !== undefined) this.#at++;
+    const from = this.#at;
+    const groups = this.#spelt(GROUP_TEXT);
+    if (groups.length === 0) this.#fail(from, 'the name of a group');
+    if (!this.#atEnd()) this.#fail(this.#at, 'a letter, a digit, ".", "_", "-" or "[" in the name of a group, or ","');
+    const names = this.#names ?? this.#fail(start, 'a host name; groups (@name) need an inventory');
+    const refuse = (expected: string): never => this.#fail(start, expected);
+    return groups.flatMap((group) =>
+      group === '*' ? names.hosts(source, refuse) : names.group(source, group, refuse),
+    );
+  }
+
+  /** A name with wildcards: those known hosts whose names fit, with this user and port where they are written. */
+  #wildcard(user: string | undefined): readonly Block[] | undefined {
+    const start = this.#at;
+    if (!this.#skip(WILD)) return undefined;
+    this.#at = start;
+    const masks = this.#spelt(WILD_TEXT);
+    const mask = this.#text.slice(start, this.#at);
+    const port = this.#port();
+    const names =
+      this.#names ?? this.#fail(start, 'a host name; wildcards (* and ?) need hosts that are known: an inventory');
+    const known = names.hosts(undefined, (expected) => this.#fail(start, expected));
+    const found = hostsThat(known, (host) => masks.some((one) => fits(host.name, one)));
+    if (found.length === 0) this.#fail(start, `a wildcard that fits a known host; "${mask}" fits none`);
+    if (user === undefined && port === undefined) return [{ kind: 'list', labels: found.map((host) => host.label) }];
+    return [{ kind: 'list', labels: found.map((host) => labelOf(user ?? host.user, host.name, port ?? host.port)) }];
+  }
+
+  /** Every text that text and brackets spell: `r[1-2]x` is `r1x` and `r2x`. */
+  #spelt(pattern: RegExp): string[] {
+    const start = this.#at;
+    let texts: string[] | undefined;
+    for (;;) {
+      let pieces: string[];
+      if (this.#peek() === '[') {
+        const segments = this.#bracket();
+        const count = segments.reduce((sum, run) => sum + sizeOf(run), 0) * (texts?.length ?? 1);
+        if (count > MOST_SPELT) this.#fail(start, `brackets that spell at most ${MOST_SPELT} names`);
+        pieces = segments.flatMap(valuesOf);
+      } else {
+        const text = this.#take(pattern);
+        if (text === undefined) return texts ?? [];
+        pieces = [text];
+      }
+      texts = texts === undefined ? pieces : texts.flatMap((text) => pieces.map((piece) => text + piece));
+    }
   }
 
   /** An IPv6 address in brackets, or bare: two colons or more and nothing else. */
@@ -188,7 +270,7 @@ class Parser {
       this.#fail(from, `a host name of at most ${MAX_NAME} characters`);
     }
     if (!parts.some((part) => part.bracket)) return { kind: 'list', labels: [this.#text.slice(start, this.#at)] };
-    const { pattern, levels } = this.#levels(parts);
+    const { pattern, levels } = levelsOf(parts, (position, expected) => this.#fail(position, expected));
     const count = levels.reduce((product, level) => product * level.reduce((sum, run) => sum + sizeOf(run), 0), 1);
     if (count > Number.MAX_SAFE_INTEGER) {
       this.#fail(start, `at most ${Number.MAX_SAFE_INTEGER.toLocaleString('en')} hosts`);
@@ -197,8 +279,8 @@ class Parser {
   }
 
   /** Text, digits and brackets up to the port or the end of the item. */
-  #nameParts(): NumberPart[] {
-    const parts: NumberPart[] = [];
+  #nameParts(): NamePart[] {
+    const parts: NamePart[] = [];
     for (;;) {
       const position = this.#at;
       if (this.#peek() === '[') {
@@ -209,47 +291,8 @@ class Parser {
       }
       const text = this.#take(TEXT);
       if (text === undefined) return parts;
-      let at = position;
-      for (const piece of text.match(/[0-9]+|[^0-9]+/g) ?? []) {
-        const value = Number(piece);
-        const number = /^[0-9]/.test(piece) && piece.length <= MAX_DIGITS;
-        const segments = number ? [segment(piece.length, value, value)] : [];
-        parts.push({ position: at, bracket: false, segments, width: piece.length, text: piece });
-        at += piece.length;
-      }
+      parts.push(...textParts(text, position));
     }
-  }
-
-  /** Numbers side by side become one level each; digits that are too long for a number are text, away from brackets. */
-  #levels(parts: readonly NumberPart[]): { pattern: string; levels: Segment[][] } {
-    let pattern = '';
-    const levels: Segment[][] = [];
-    for (let at = 0; at < parts.length; ) {
-      const group: NumberPart[] = [];
-      while (at < parts.length && isNumeric(parts[at]!)) group.push(parts[at++]!);
-      if (group.length === 0) pattern += parts[at++]!.text;
-      else if (group.length === 1 && group[0]!.segments.length === 0) pattern += group[0]!.text;
-      else {
-        pattern += '%';
-        levels.push(this.#number(group));
-      }
-    }
-    return { pattern, levels };
-  }
-
-  /** The values of digits and brackets side by side, each once, in the order in which they are written. */
-  #number(group: readonly NumberPart[]): Segment[] {
-    const { position } = group.find((part) => part.bracket) ?? group[0]!;
-    if (group.reduce((sum, part) => sum + part.width, 0) > MAX_DIGITS) {
-      this.#fail(position, `a number of at most ${MAX_DIGITS} digits, those next to the bracket included`);
-    }
-    let segments = group[0]!.segments;
-    for (const part of group.slice(1)) {
-      segments =
-        concatenate(segments, part.segments, MAX_SEGMENTS) ??
-        this.#fail(part.position, `text between two brackets, which together make more than ${MAX_SEGMENTS} ranges`);
-    }
-    return distinct(segments);
   }
 
   #bracket(): Segment[] {
@@ -304,15 +347,10 @@ class Parser {
       port = parsePort(this.#take(NUMBER) ?? '') ?? this.#fail(start, 'a port from 1 to 65535');
       if (!this.#atEnd()) this.#fail(this.#at, '"," or a blank after the port');
     }
-    if (!this.#atEnd()) this.#failInName();
+    if (!this.#atEnd()) {
+      this.#fail(this.#at, 'a letter, a digit, ".", "_", "-", ":" or "[", or "," before the next host');
+    }
     return port;
-  }
-
-  #failInName(): never {
-    const next = this.#peek();
-    const reserved = next === '*' || next === '&' ? RESERVED[next]!.replace('a host name', '') : '';
-    const expected = 'a letter, a digit, ".", "_", "-", ":" or "[", or "," before the next host';
-    return this.#fail(this.#at, expected + reserved);
   }
 
   #peek(): string {
@@ -320,7 +358,14 @@ class Parser {
   }
 
   #atEnd(): boolean {
-    return this.#match(END) !== undefined;
+    return this.#skip(END);
+  }
+
+  #skip(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at;
+    if (!pattern.test(this.#text)) return false;
+    this.#at = pattern.lastIndex;
+    return true;
   }
 
   #take(pattern: RegExp): string | undefined {
@@ -340,33 +385,10 @@ class Parser {
   }
 }
 
-function isNumeric(part: NumberPart): boolean {
-  return part.bracket || /^[0-9]/.test(part.text);
-}
-
 function isPadded(number: string): boolean {
   return number.length > 1 && number.startsWith('0');
 }
 
 function digitCount(count: number): string {
   return count === 1 ? '1 digit' : `${count} digits`;
-}
-
-/** The segments with every value at its first place only. */
-function distinct(segments: readonly Segment[]): Segment[] {
-  const sorted = segments.toSorted(compareSegments);
-  const apart = sorted.every((run, at) => {
-    const before = sorted[at - 1];
-    return !before || before.width < run.width || before.hi < run.lo;
-  });
-  if (apart) return [...segments];
-  const seen = new TreeIndex();
-  const kept: Segment[] = [];
-  for (const run of segments) {
-    const rest = seen.subtractFrom(productOf([[run]]));
-    if (!rest) continue;
-    seen.add(rest);
-    for (const edge of rest.edges) kept.push(edge.segment);
-  }
-  return kept;
 }

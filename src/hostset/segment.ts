@@ -44,6 +44,13 @@ export function digits(width: number, value: number): string {
   return text.length === width ? text : text.padStart(width, '0');
 }
 
+/** Every value as it is written. */
+export function valuesOf({ width, lo, hi, step }: Segment): string[] {
+  const values: string[] = [];
+  for (let value = lo; value <= hi; value += step) values.push(digits(width, value));
+  return values;
+}
+
 /** The segments of lo, lo + step … hi written without padding: one per number of digits. */
 export function naturalSegments(lo: number, hi: number, step: number): Segment[] {
   const segments: Segment[] = [];

@@ -177,7 +177,7 @@ export function* namesOf(tree: Tree, parts: readonly string[], level = 0, prefix
 function subtract(a: Tree, b: Tree): Tree | undefined {
   if (a === b) return undefined;
   const kept: Edge[] = [];
-  const minus = rememberLast();
+  const minus = rememberLast(subtract);
   let changed = false;
   for (const edge of a.edges) {
     const others = b.overlapping(edge.segment);
@@ -187,21 +187,21 @@ function subtract(a: Tree, b: Tree): Tree | undefined {
   return changed ? treeOf(kept) : a;
 }
 
-type Minus = typeof subtract;
+type Operation = typeof subtract;
 
 /** Children are shared by many edges in a row; remembering the last pair keeps both the work and the result shared. */
-function rememberLast(): Minus {
+function rememberLast(operation: Operation): Operation {
   let a: Tree | undefined;
   let b: Tree | undefined;
   let result: Tree | undefined;
   return (x, y) => {
-    if (x !== a || y !== b) [a, b, result] = [x, y, subtract(x, y)];
+    if (x !== a || y !== b) [a, b, result] = [x, y, operation(x, y)];
     return result;
   };
 }
 
 /** Appends to `kept` what the edges `others` (ascending, from `start`) leave of `edge`; tells whether they took anything. */
-function cut(edge: Edge, others: readonly Edge[], start: number, minus: Minus, kept: Edge[]): boolean {
+function cut(edge: Edge, others: readonly Edge[], start: number, minus: Operation, kept: Edge[]): boolean {
   let rest: Segment | undefined = edge.segment;
   let changed = false;
   for (let at = start; at < others.length && rest; at++) {
@@ -252,6 +252,40 @@ function share(
     if (child) kept.push({ segment: slice(run, place, 1)!, child });
     if (index < count - 1) leave(slice(run, place + 1, stride - 1));
   }
+}
+
+/**
+ * The paths of `a` that are in `b`, too, in the order of `a`; undefined where there are none. Costs the edges that meet; only
+ * where ranges with steps lie within each other in `b` the two are taken apart.
+ */
+function intersect(a: Tree, b: Tree): Tree | undefined {
+  if (a === b) return a;
+  const kept: Edge[] = [];
+  const both = rememberLast(intersect);
+  for (const edge of a.edges) {
+    let last = -1;
+    for (const other of b.overlapping(edge.segment)) {
+      const common = overlap(edge.segment, other.segment);
+      if (!common) continue;
+      if (common.first < last) return subtractRest(a, subtract(a, b));
+      const child = both(edge.child, other.child);
+      if (child) kept.push({ segment: every(edge.segment, common), child });
+      last = common.first + (common.count - 1) * common.stride;
+    }
+  }
+  return treeOf(kept);
+}
+
+/** What is left of `a` without `rest`, which a subtraction left of it. */
+function subtractRest(a: Tree, rest: Tree | undefined): Tree | undefined {
+  return rest ? subtract(a, rest) : a;
+}
+
+/** The shared values as a segment of their own. */
+function every(run: Segment, { first, stride, count }: Overlap): Segment {
+  const lo = run.lo + first * run.step;
+  const step = stride * run.step;
+  return segment(run.width, lo, lo + (count - 1) * step, step);
 }
 
 /** The paths of either, ascending. Needs trees without steps; costs their edges. */
@@ -329,6 +363,13 @@ export class TreeIndex {
     for (const entry of this.#merged) rest = rest && subtract(rest, entry.tree);
     for (const stepped of this.#stepped) rest = rest && subtract(rest, stepped);
     return rest;
+  }
+
+  /** What was seen of `tree`, in its order. */
+  intersectWith(tree: Tree): Tree | undefined {
+    const [only, second] = [...this.#merged.map((entry) => entry.tree), ...this.#stepped];
+    if (only && !second) return intersect(tree, only);
+    return subtractRest(tree, this.subtractFrom(tree));
   }
 }
 

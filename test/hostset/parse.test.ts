@@ -96,6 +96,7 @@ describe('grammar', () => {
 });
 
 const NAME_END = 'a letter, a digit, ".", "_", "-", ":" or "[", or "," before the next host';
+const NEEDS_KNOWN = 'a host name; wildcards (* and ?) need hosts that are known: an inventory';
 const USER = 'a letter, a digit, ".", "_", "-" or "+" in the user name, or "@"';
 
 describe('errors', () => {
@@ -106,12 +107,15 @@ describe('errors', () => {
     ['web1!', 5, 'a host name'],
     ['web1!,b', 5, 'a host name'],
     ['web1!!b', 5, 'a host name'],
-    ['a,@group', 2, 'a host name; groups (@name) are not supported yet'],
+    ['a,@group', 2, 'a host name; groups (@name) need an inventory'],
     ['^file', 0, 'a host name; host files (^file) are not supported inside a host set'],
-    ['a *', 2, 'a host name; wildcards (*) are not supported yet'],
-    ['web*', 3, `${NAME_END}; wildcards (*) are not supported yet`],
-    ['&b', 0, 'a host name; intersections (&) are not supported yet'],
-    ['a&b', 1, `${NAME_END}; intersections (&) are not supported yet`],
+    ['a *', 2, NEEDS_KNOWN],
+    ['web*', 0, NEEDS_KNOWN],
+    ['&b', 0, 'a host name, with "&" between two of them'],
+    ['a,&b', 2, 'a host name, with "&" between two of them'],
+    ['a,^b', 2, 'a host name; host files (^file) are not supported inside a host set'],
+    ['a&', 2, 'a host name'],
+    ['a^ ', 3, 'a host name'],
     ['-oProxyCommand', 0, 'a host name, which cannot begin with "-"'],
     ['a,-v', 2, 'a host name, which cannot begin with "-"'],
     ['root@-v', 5, 'a host name, which cannot begin with "-"'],

@@ -41,14 +41,13 @@ export class Arena {
     this.windows = windows;
   }
 
-  /** Copies fresh random bytes; each byte of the pool is given out once. At most 16 KiB a call. */
+  /** Copies fresh random bytes, for what everybody may see: cookies and padding. Each is given out once. At most 16 KiB a call. */
   readonly fillRandom = (target: Buffer, offset: number, count: number): void => {
     if (this.#randomAt + count > RANDOM_POOL) {
       randomFillSync(this.#random);
       this.#randomAt = 0;
     }
     this.#random.copy(target, offset, this.#randomAt, this.#randomAt + count);
-    this.#random.fill(0, this.#randomAt, this.#randomAt + count);
     this.#randomAt += count;
   };
 }

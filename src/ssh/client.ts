@@ -2,6 +2,7 @@
  * One SSH connection of the client half: socket, transport layer, authentication, connection protocol, put together.
  *
  *   connecting ──TCP──▶ handshaking ──secured──▶ authenticating ──SUCCESS──▶ ready ──close, error──▶ closed
+ *   ready ──rest──▶ ready, resting ──reopen──▶ ready      resting: without a channel, nothing is asked of the peer
  *   any ──error, destroy──▶ closed
  *
  * Round trips after TCP, with one key: identification 1, KEXINIT 2, key exchange 3, authentication 4, CHANNEL_OPEN 5,
@@ -239,6 +240,45 @@ export class SshClient {
       }
       this.#armKeepalive();
     });
+  }
+
+  /**
+   * Its work is done, and it may wait for more: no keepalive leaves, and it does not keep the process from its end. False:
+   * something is still open on it, or it is over itself. `gone` is called once when it is over before `reopen`.
+   */
+  rest(gone: () => void): boolean {
+    if (this.#mode !== 'ready' || this.#early !== undefined || this.#mux.channels > 0) return false;
+    this.#keepalive?.cancel();
+    this.#keepalive = undefined;
+    this.#unanswered = 0;
+    this.#onClosed = gone;
+    // Our CLOSE, which RFC 4254 §5.3 sets no time for: the next task's CHANNEL_OPEN takes it along, or a DISCONNECT does without it.
+    this.#transport.keepLater();
+    this.#stream.unref?.();
+    return true;
+  }
+
+  /**
+   * Ends the rest: calls back once a session is open, for `session()` to give out, or with the error where there is none. sshd
+   * counts the session before as long as our CLOSE is in one read with CHANNEL_OPEN, so that where one is all that it allows
+   * (MaxSessions 1) the second question is the one that counts.
+   */
+  reopen(told: (error: unknown) => void): void {
+    this.#onClosed = undefined;
+    this.#stream.ref?.();
+    this.#openEarly((error) => {
+      if (error instanceof SshError && error.reason === 'open-refused') this.#openEarly(told);
+      else told(error);
+    });
+    if (!this.#keepalive) this.#armKeepalive();
+  }
+
+  #openEarly(told: (error: unknown) => void): void {
+    const session = this.#openSession();
+    session.whenOpen(told);
+    this.#early = session;
+    if (this.#error) session.openFailed(this.#error);
+    this.#transport.flush();
   }
 
   /** Calls back once when the connection is over; at once where it is. */

@@ -56,6 +56,7 @@ export class Session implements ChannelUser {
   /** Of the terminal, where it has changed before the command started. */
   #size: { readonly columns: number; readonly rows: number } | undefined;
   #failure: SshError | undefined;
+  #whenOpen: ((error: unknown) => void) | undefined;
   #drained: (() => void)[] = [];
   readonly #ended = Promise.withResolvers<SessionEnd>();
   began: Began = 'no';
@@ -80,6 +81,11 @@ export class Session implements ChannelUser {
     return this.#mode === 'ended';
   }
 
+  /** Calls back once: the channel is open, or, with the error, never will be. To be asked for before either. */
+  whenOpen(callback: (error: unknown) => void): void {
+    this.#whenOpen = callback;
+  }
+
   /** Asks for the command as soon as the channel is open; at most once. */
   exec(command: string, options: SessionOptions): void {
     this.#command = command;
@@ -89,11 +95,18 @@ export class Session implements ChannelUser {
 
   opened(): void {
     this.#mode = 'idle';
+    this.#tellOpen(undefined);
     if (this.#options) this.#pass();
   }
 
   openFailed(error: SshError): void {
     this.#finish(error);
+  }
+
+  #tellOpen(error: unknown): void {
+    const tell = this.#whenOpen;
+    this.#whenOpen = undefined;
+    tell?.(error);
   }
 
   /** Through the gate; nothing has begun until it opens. */
@@ -209,6 +222,7 @@ export class Session implements ChannelUser {
   #finish(error: unknown): void {
     if (this.#mode === 'ended') return;
     this.#over();
+    this.#tellOpen(error);
     this.#ended.reject(error);
   }
 

@@ -15,7 +15,12 @@ export interface SocketUser {
 }
 
 /** What carries a connection of the client half. */
-export type ClientStream = ByteStream;
+export interface ClientStream extends ByteStream {
+  /** From here on the process may end although it is open. @default it never keeps a process from its end */
+  unref?(): void;
+  /** Undoes `unref`. */
+  ref?(): void;
+}
 
 export interface SocketOptions {
   /** A literal: names are resolved above. */
@@ -130,6 +135,14 @@ export class ClientSocket implements ClientStream {
 
   get waiting(): number {
     return this.#socket.writableLength;
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  ref(): void {
+    this.#socket.ref();
   }
 
   /** The goodbye was said: waits for the peer to close first. */

@@ -51,6 +51,7 @@ export class TransportLayer {
   #nextOpener: Opener | undefined;
   #held = false;
   #later: (() => void)[] | undefined;
+  #laterKept = false;
   #receiving = false;
   readonly #kexInits: KexInits;
   #exchange: Exchange | undefined;
@@ -165,12 +166,20 @@ export class TransportLayer {
   sendLater(build: () => void): void {
     if (this.#later === undefined) {
       this.#later = [];
+      this.#laterKept = false;
       setImmediate(() => {
+        if (this.#laterKept) return;
         this.#sendLater();
         this.flush();
       });
     }
     this.#later.push(build);
+  }
+
+  /** What `sendLater` has by now is sealed, and leaves in one write with the next packet: nothing of who asked for it is kept. */
+  keepLater(): void {
+    this.#sendLater();
+    this.#laterKept = true;
   }
 
   #sendLater(): void {

@@ -5,7 +5,8 @@
  * survives its connection. The command itself is not wrapped: it must see nothing of us, and it costs no round trip.
  * Instead the script finds it: sshd runs every command of a connection as a child of one process, the parent of our
  * own shell. So whatever descends from our parent, without ourselves, is what this connection started.
- * (One command a connection: with several, the script would need to tell them apart.)
+ * One command a connection at a time: with several, the script would need to tell them apart. What an earlier one left behind
+ * went to init when its shell ended, and descends from our parent no more.
  *
  * Under sudo, which the login user cannot signal, it runs by way of sudo, too: its arguments say then who our parent was before
  * sudo, and which process of ours became it.

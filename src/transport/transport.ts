@@ -11,7 +11,8 @@ import type { Reached, StreamName, Target } from '../contracts/task.ts';
 
 export type TransportName = 'native' | 'openssh' | 'local' | 'scan';
 
-export type ConnectPhase = Extract<Phase, 'dns' | 'connect' | 'handshake' | 'auth'>;
+/** `open`: a session is asked for on a connection that was there; where it turns out dead, the others follow. */
+export type ConnectPhase = Extract<Phase, 'dns' | 'connect' | 'handshake' | 'auth' | 'open'>;
 
 /** The engine's side of one attempt. */
 export interface Watch {
@@ -26,6 +27,11 @@ export interface Watch {
    * what comes back is called.
    */
   hold?(): () => void;
+  /**
+   * The attempt stands in a queue at what many hosts share, a jump host, until the function that comes back is called: the
+   * summary names what held a run back.
+   */
+  queues?(what: string): () => void;
   /** Set by the transport while it can be stopped; the engine calls it at most once, with the reason. */
   stop: ((reason: Error) => void) | undefined;
 }
@@ -115,14 +121,17 @@ export interface Connection {
   readonly shown?: ShownKeys;
   /** Starts a command: a line for the host's shell (native, openssh), or program and arguments without a shell (local). */
   exec(command: string | readonly string[], options: ExecOptions): RemoteProcess;
-  /** Says goodbye and lets the peer close first; returns at once. */
+  /** It is not needed any more: says goodbye and lets the peer close first, or is kept for the next task. Returns at once. */
   close(): void;
   /** Drops it now. */
   destroy(reason: Error): void;
 }
 
 export interface ConnectOptions {
-  /** A session will be wanted at once: it may be asked for together with the authentication. */
+  /**
+   * A session will be wanted at once: it may be asked for together with the authentication, or on a connection that is there from
+   * an earlier task. False: it is the login that is wanted.
+   */
   readonly session: boolean;
   /** The job's options, for a transport that is made for one kind of job. */
   readonly job?: unknown;

@@ -123,10 +123,13 @@ export class Dialer {
     for (let tries = 1; ; tries++) {
       // The login to the jump host, and the wait for a place at it, are no time of the target's.
       const asked = this.#jumps.way(hops, way);
-      way = await unlessStopped(watch, asked).catch((error) => {
-        abandon(asked);
-        throw error;
-      });
+      const turnCame = watch.queues?.(`jump host ${chain}`);
+      way = await unlessStopped(watch, asked)
+        .catch((error) => {
+          abandon(asked);
+          throw error;
+        })
+        .finally(turnCame);
       try {
         if (tries === 1) await unlessStopped(watch, Promise.resolve(), enter);
         const reaching = open(way.dial(name, port));

@@ -17,15 +17,33 @@ const KILL_OUTPUT = 4096;
 /** Where no kill script can run. */
 const NO_ANSWER = Promise.resolve(undefined);
 
+export interface NativeConnectionOptions {
+  /** What each session asks for before its command. @default nothing */
+  readonly requests?: SessionRequests | undefined;
+  /** Keeps it for the next task once this one is done; false: it is to be closed. @default it is closed */
+  readonly rest?: (() => boolean) | undefined;
+}
+
 export class NativeConnection implements Connection {
   readonly #client: SshClient;
   readonly #setTimer: SetTimer;
   readonly #requests: SessionRequests | undefined;
+  readonly #rest: (() => boolean) | undefined;
+  /** No command failed on it or had to be ended: what it leaves behind is what commands leave behind that have ended. */
+  #sound = true;
+  /** It may be another task's by now: nothing is done to it from here any more, whoever still asks. */
+  #kept = false;
   readonly reached: Reached;
 
-  /** `requests`: what each session asks for before its command. */
-  constructor(client: SshClient, setTimer: SetTimer, address: string, port: number, requests?: SessionRequests) {
+  constructor(
+    client: SshClient,
+    setTimer: SetTimer,
+    address: string,
+    port: number,
+    { requests, rest }: NativeConnectionOptions = {},
+  ) {
     this.#requests = requests;
+    this.#rest = rest;
     this.#client = client;
     this.#setTimer = setTimer;
     const transport = 'native';
@@ -40,6 +58,7 @@ export class NativeConnection implements Connection {
 
   exec(command: string | readonly string[], options: ExecOptions): RemoteProcess {
     const line = typeof command === 'string' ? command : command.map(quote).join(' ');
+    if (this.#kept) throw new SshError('stopped', 'the connection was given back');
     const session = this.#client.session();
     const { sink, pty } = options;
     const requests = pty ? { ...this.#requests, pty: ptyOf(pty) } : this.#requests;
@@ -50,7 +69,14 @@ export class NativeConnection implements Connection {
       lingerMs: options.lingerMs,
       ...(requests && { requests }),
     });
-    const kill = (graceMs: number) => (options.ending === 'signal' ? NO_ANSWER : this.#kill(graceMs));
+    session.ended.catch(() => {
+      this.#sound = false;
+    });
+    const kill = (graceMs: number) => {
+      this.#sound = false;
+      // The script would find the next task's command.
+      return options.ending === 'signal' || this.#kept ? NO_ANSWER : this.#kill(graceMs);
+    };
     return new NativeProcess(session, kill);
   }
 
@@ -85,10 +111,13 @@ export class NativeConnection implements Connection {
   }
 
   close(): void {
-    this.#client.close();
+    if (this.#kept) return;
+    this.#kept = this.#sound && this.#rest?.() === true;
+    if (!this.#kept) this.#client.close();
   }
 
   destroy(reason: Error): void {
+    if (this.#kept) return;
     this.#client.destroy(new SshError('stopped', reason.message, {}, { cause: reason }));
   }
 }

@@ -17,13 +17,26 @@ import { KeyScanner, type Scanned, type ScanOptions } from './key_scan.ts';
 import { NativeConnection } from './native_connection.ts';
 import type { NameResolver } from './resolver.ts';
 import type { Route } from './route.ts';
+import { type Kept, type WarmOptions, WarmPool } from './warm_pool.ts';
 
 export interface NativeTransportOptions {
   readonly resolver: NameResolver;
   readonly clock: Clock;
   /** @default Math.random */
   readonly random?: Random;
+  /** Connections that are kept after their task, for the next one to the same host. @default none */
+  readonly warm?: WarmOptions | undefined;
 }
+
+/** Whom a login concerns. Cleared afterwards: a connection may outlive its task, and must not keep it and its output. */
+interface Watching {
+  watch: Watch | undefined;
+}
+
+const NOTHING = (): void => {};
+
+/** How long a connection that was kept may take to open a session, before it counts as dead; a dead host says nothing at all. */
+const REOPEN_MS = 2_000;
 
 /** A transport whose hosts come as routes: see `fleet/reach/` for who makes them. */
 export class NativeTransport {
@@ -34,9 +47,13 @@ export class NativeTransport {
   /** Keepalives and lingers are armed for every host and mostly cancelled: on a wheel that costs next to nothing. */
   readonly #setTimer: SetTimer;
   readonly #scanner: KeyScanner;
+  readonly #clock: Clock;
+  readonly #warm: WarmPool<SshClient> | undefined;
 
   constructor(options: NativeTransportOptions) {
-    const { clock, resolver, random = Math.random } = options;
+    const { clock, resolver, random = Math.random, warm } = options;
+    this.#clock = clock;
+    this.#warm = warm && warm.most > 0 ? new WarmPool(warm, clock) : undefined;
     const wheel = new TimerWheel(clock);
     const setTimer: SetTimer = (delayMs, callback) => {
       const entry = new TimerEntry({ expired: callback });
@@ -62,20 +79,71 @@ export class NativeTransport {
 
   /** Resolves authenticated and verified; rejects with what `classify` takes. */
   async connect(route: Route, watch: Watch, options: ConnectOptions): Promise<Connection> {
+    // Who wants no session wants the login.
+    const kept = options.session ? this.#warm?.take(route) : undefined;
+    if (kept !== undefined && (await this.#reopened(kept, watch))) return this.#connection(kept);
     const prepared = route.profile.hostKeys.prepare(route.keyHost);
     if (prepared) await unlessStopped(watch, prepared);
+    const watching: Watching = { watch };
     const { value, address } = await this.#dialer.reach(route, watch, (dial) =>
-      this.#client(route, dial, options.session, watch),
+      this.#client(route, dial, options.session, watching),
     );
-    return new NativeConnection(value, this.#setTimer, address, route.port, route.profile.requests);
+    watching.watch = undefined;
+    return this.#connection({ client: value, route, address, bornAt: this.#clock.now() });
+  }
+
+  #connection(kept: Kept<SshClient>): Connection {
+    const { client, address, route } = kept;
+    const rest = this.#warm && (() => this.#warm!.put(kept));
+    return new NativeConnection(client, this.#setTimer, address, route.port, {
+      requests: route.profile.requests,
+      rest,
+    });
+  }
+
+  /**
+   * Opens a session on a connection that was kept; false: it cannot be used, and is gone. Nothing was asked of the host by then, so
+   * that a new connection takes its place and nobody need hear of it.
+   */
+  async #reopened({ client, route }: Kept<SshClient>, watch: Watch): Promise<boolean> {
+    const held = watch.enter('open');
+    if (held) {
+      await unlessStopped(watch, held).catch((error) => {
+        client.close();
+        throw error;
+      });
+    }
+    const error = await this.#askSession(client, watch);
+    if (error === undefined) return true;
+    client.close();
+    if (error instanceof SshError && error.reason === 'open-refused') this.#warm?.single(route);
+    else this.#warm?.drop(route);
+    return false;
+  }
+
+  /** Resolves with what stands in the way of a session, if something does. Rejects where the attempt was stopped. */
+  #askSession(client: SshClient, watch: Watch): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const drop = (text: string) => client.destroy(new SshError('stopped', text));
+      const late = this.#setTimer(REOPEN_MS, () => drop('no answer on a kept connection'));
+      const stop = (reason: Error) => {
+        reject(reason);
+        drop(reason.message);
+      };
+      watch.stop = stop;
+      client.reopen((error) => {
+        late.cancel();
+        resolve(error);
+      });
+    });
   }
 
   #client(
     route: Route,
     dial: Dial,
     session: boolean,
-    watch: Watch | undefined,
-    waits = watch?.hold && (() => watch.hold!()),
+    watching: Watching | undefined,
+    waits = watching?.watch?.hold && (() => watching.watch?.hold?.() ?? NOTHING),
   ): SshClient {
     const { credentials, keyHost, profile } = route;
     const { hostKeys, keepaliveMs, keepaliveCount, rekeyBytes, rekeyMs, requiredRsaBits, forwardAgent } = profile;
@@ -92,15 +160,17 @@ export class NativeTransport {
         ...(rekeyBytes === undefined ? {} : { rekeyBytes }),
         ...(rekeyMs === undefined ? {} : { rekeyMs }),
         // A jump host carries bytes only: no session of it asks for the agent.
-        ...(forwardAgent === undefined || watch === undefined ? {} : { onAgentChannel: agentChannels(forwardAgent) }),
+        ...(forwardAgent === undefined || watching === undefined
+          ? {}
+          : { onAgentChannel: agentChannels(forwardAgent) }),
       },
       {
-        identified: () => watch?.enter('handshake'),
+        identified: () => watching?.watch?.enter('handshake'),
         hostKey: (key) => {
           if (requiredRsaBits !== undefined) checkRsaBits(key.certificate?.plainBlob ?? key.blob, requiredRsaBits);
           return hostKeys.verify(keyHost, key.keyType, key.blob, key.certificate) ?? undefined;
         },
-        secured: () => void watch?.enter('auth'),
+        secured: () => void watching?.watch?.enter('auth'),
         ...(waits && { waits }),
       },
     );
@@ -127,8 +197,9 @@ export class NativeTransport {
     return classify(error, began);
   }
 
-  /** Closes the connections to jump hosts and the resolver; who made the routes closes what is in them. */
+  /** Closes the connections that were kept, those to jump hosts and the resolver; who made the routes closes what is in them. */
   async close(): Promise<void> {
+    this.#warm?.close();
     this.#dialer.close();
   }
 }

@@ -15,6 +15,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { SshError } from '../../ssh/errors.ts';
 import type { ClientStream, SocketUser } from '../../ssh/socket.ts';
+import { withUsualDescriptors } from '../../util/usual_descriptors.ts';
 import type { Dial } from './jump.ts';
 
 export interface ProxyCommandDeps {
@@ -57,7 +58,7 @@ class ProxyStream implements ClientStream {
     // `exec`, so that the program is the group's leader and its status is what we see; as OpenSSH, not twice.
     const line = /^\s*exec\s/.test(command) ? command : `exec ${command}`;
     try {
-      this.#child = spawn('/bin/sh', ['-c', line], { stdio: 'pipe', detached: true });
+      this.#child = spawn('/bin/sh', ['-c', withUsualDescriptors(line)], { stdio: 'pipe', detached: true });
     } catch (error) {
       queueMicrotask(() => this.#failed(error as NodeJS.ErrnoException));
       return;

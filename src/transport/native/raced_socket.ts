@@ -76,6 +76,14 @@ export class RacedSocket implements ClientStream {
     this.#won?.socket.write(bytes, left);
   }
 
+  unref(): void {
+    this.#won?.socket.unref();
+  }
+
+  ref(): void {
+    this.#won?.socket.ref();
+  }
+
   end(): void {
     if (this.#won) this.#won.socket.end();
     else this.destroy();

@@ -1,0 +1,202 @@
+/**
+ * Connections that have done their work and wait for more of it: logged in, their host's key verified, without a channel.
+ *
+ *   in use ──put──▶ warm ──take──▶ in use
+ *   in use ──put: the pool is full, or the connection too old──▶ closed, by who has it
+ *   warm ──nobody took it, or it is too old──▶ closed, with DISCONNECT     within a second of its time
+ *   warm ──the peer ends it──▶ closed       at once
+ *   any ──close──▶ closed
+ *
+ * A connection is for one task at a time, and only for hosts whose route would have made the same login. Where the pool is full
+ * what comes is not kept, and what is there stays: runs of a fleet go over its hosts in the same order each time, so that a pool
+ * that gives up its oldest would have given up each host just before its turn.
+ *
+ * `most` bounds it: a connection at rest takes 11 KB and one descriptor, nothing is sent on it, and it does not keep the process.
+ */
+import type { Clock } from '../../contracts/limits.ts';
+import { type Route, routeId } from './route.ts';
+
+/** A connection as far as the pool knows it. */
+export interface Restable {
+  /** False: it cannot be kept. `gone` is called once when it is over, before it is taken out again. */
+  rest(gone: () => void): boolean;
+  /** Says goodbye. */
+  close(): void;
+}
+
+export interface WarmOptions {
+  /** Connections at once; 0: none is kept. */
+  readonly most: number;
+  /** How long one is kept that nobody takes, in milliseconds. @default 60000 */
+  readonly idleMs?: number | undefined;
+  /** After so long from its login it is not kept, in milliseconds. @default 600000 */
+  readonly ageMs?: number | undefined;
+}
+
+/** A connection to a host, since when, and where it was found. */
+export interface Kept<C extends Restable> {
+  readonly client: C;
+  readonly route: Route;
+  readonly address: string;
+  /** Of its login, by the clock. */
+  readonly bornAt: number;
+}
+
+interface Entry<C extends Restable> {
+  readonly kept: Kept<C>;
+  readonly dueAt: number;
+  /** To the same name, at rest for longer. */
+  next: Entry<C> | undefined;
+}
+
+/** Connections that are due are looked for so often at most. */
+const SWEEP_MS = 1000;
+/** Hosts remembered as taking one session a connection; with one more all are forgotten, and learnt again. */
+const MOST_SINGLE = 4096;
+
+export class WarmPool<C extends Restable> {
+  readonly #clock: Clock;
+  readonly #most: number;
+  readonly #idleMs: number;
+  readonly #ageMs: number;
+  /** By the name that was dialled, the one that came last first. */
+  readonly #entries = new Map<string, Entry<C>>();
+  /** Routes to hosts that refused a second session. */
+  readonly #single = new Set<string>();
+  #size = 0;
+  #sweep: { cancel(): void } | undefined;
+  #sweepAt = Number.POSITIVE_INFINITY;
+  #closed = false;
+
+  constructor(options: WarmOptions, clock: Clock) {
+    this.#clock = clock;
+    this.#most = options.most;
+    this.#idleMs = options.idleMs ?? 60_000;
+    this.#ageMs = options.ageMs ?? 600_000;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Keeps a connection that nobody uses. False: it is not kept, and still the caller's. */
+  put(kept: Kept<C>): boolean {
+    if (this.#closed || this.#size >= this.#most || !keepable(kept.route)) return false;
+    const now = this.#clock.now();
+    const dueAt = Math.min(now + this.#idleMs, kept.bornAt + this.#ageMs);
+    if (dueAt <= now || (this.#single.size > 0 && this.#single.has(routeId(kept.route)))) return false;
+    const { name } = kept.route;
+    const entry: Entry<C> = { kept, dueAt, next: this.#entries.get(name) };
+    if (!kept.client.rest(() => this.#remove(entry))) return false;
+    this.#entries.set(name, entry);
+    this.#size += 1;
+    this.#sweepBy(dueAt, now);
+    return true;
+  }
+
+  /** A connection with the login that `route` asks for; it is the caller's from here on. */
+  take(route: Route): Kept<C> | undefined {
+    if (this.#size === 0) return undefined;
+    const now = this.#clock.now();
+    for (let entry = this.#entries.get(route.name); entry !== undefined; entry = entry.next) {
+      if (entry.dueAt <= now || !sameLogin(entry.kept.route, route)) continue;
+      this.#remove(entry);
+      return entry.kept;
+    }
+    return undefined;
+  }
+
+  /** One of this route's turned out dead: the others are hardly better. */
+  drop(route: Route): void {
+    for (let entry = this.#entries.get(route.name); entry !== undefined; entry = entry.next) {
+      if (sameLogin(entry.kept.route, route)) this.#end(entry);
+    }
+  }
+
+  /** The host opens one session a connection: none to it is kept any more. */
+  single(route: Route): void {
+    if (this.#single.size >= MOST_SINGLE) this.#single.clear();
+    this.#single.add(routeId(route));
+    this.drop(route);
+  }
+
+  /** Says goodbye to all; none is kept from here on. */
+  close(): void {
+    this.#closed = true;
+    this.#sweep?.cancel();
+    this.#sweep = undefined;
+    for (const newest of this.#entries.values()) {
+      for (let entry: Entry<C> | undefined = newest; entry !== undefined; entry = entry.next) this.#end(entry);
+    }
+  }
+
+  #end(entry: Entry<C>): void {
+    this.#remove(entry);
+    entry.kept.client.close();
+  }
+
+  /** Again is nothing. `entry.next` stays: who walks along is not lost. */
+  #remove(entry: Entry<C>): void {
+    const { name } = entry.kept.route;
+    let before: Entry<C> | undefined;
+    let at = this.#entries.get(name);
+    while (at !== undefined && at !== entry) {
+      before = at;
+      at = at.next;
+    }
+    if (at === undefined) return;
+    this.#size -= 1;
+    if (before !== undefined) before.next = entry.next;
+    else if (entry.next !== undefined) this.#entries.set(name, entry.next);
+    else this.#entries.delete(name);
+  }
+
+  #sweepBy(dueAt: number, now: number): void {
+    if (dueAt >= this.#sweepAt) return;
+    this.#sweep?.cancel();
+    this.#sweepAt = dueAt;
+    const sweep = this.#clock.setTimer(Math.max(0, dueAt - now), () => this.#closeDue());
+    sweep.unref?.();
+    this.#sweep = sweep;
+  }
+
+  /** Those that are due go; the next look is when the first of the rest is, a second from now at least. */
+  #closeDue(): void {
+    this.#sweep = undefined;
+    this.#sweepAt = Number.POSITIVE_INFINITY;
+    const now = this.#clock.now();
+    let first = Number.POSITIVE_INFINITY;
+    for (const newest of this.#entries.values()) {
+      for (let entry: Entry<C> | undefined = newest; entry !== undefined; entry = entry.next) {
+        if (entry.dueAt <= now) this.#end(entry);
+        else first = Math.min(first, entry.dueAt);
+      }
+    }
+    if (first < Number.POSITIVE_INFINITY) this.#sweepBy(Math.max(first, now + SWEEP_MS), now);
+  }
+}
+
+/**
+ * A host that may use our agent keeps it no longer than its command: what that left behind could go on asking. A ProxyCommand
+ * is a program of ours for each connection, which is more than a pool of a thousand should hold.
+ */
+function keepable({ profile, proxyCommand }: Route): boolean {
+  return profile.forwardAgent === undefined && proxyCommand === undefined;
+}
+
+/**
+ * By identity where things are shared: routes to the same host of one fleet have the same objects, and where they do not, a
+ * login too many does no harm. The same profile is the same verifier of host keys, which has said yes to this very key.
+ */
+function sameLogin(a: Route, b: Route): boolean {
+  const { keys, user } = a.credentials;
+  return (
+    a.port === b.port &&
+    user === b.credentials.user &&
+    a.profile === b.profile &&
+    (keys === b.credentials.keys || (keys.length === 0 && b.credentials.keys.length === 0)) &&
+    (a.via === b.via || (a.via.length === 0 && b.via.length === 0)) &&
+    a.keyHost.name === b.keyHost.name &&
+    a.keyHost.port === b.keyHost.port
+  );
+}

@@ -1,6 +1,7 @@
 /** What one task holds of the run's limits. The order and meaning of the limits are written in `limits.ts`. */
 import type { ConnectPhase } from '../transport/transport.ts';
 import type { AddressSlots, Slots, Waiter } from './limits.ts';
+import { PENALTY_MS } from './retry.ts';
 import type { TaskRun } from './task_run.ts';
 
 /** What the task is about to do; `open`: perform its job on an authenticated connection. */
@@ -13,7 +14,7 @@ export class Admission implements Waiter {
   readonly #run: TaskRun;
   readonly #owner: { admitted(): void };
   #step: Step = 'dns';
-  #place: 'held' | 'lent' | 'none' = 'held';
+  #place: 'held' | 'resting' | 'lent' | 'none' = 'held';
   #handshake: 'none' | 'held' | 'lent' = 'none';
   /** Kept between attempts, so that what the address taught is not forgotten. */
   #address: AddressSlots | undefined;
@@ -36,14 +37,19 @@ export class Admission implements Waiter {
   /** Takes what `step` needs; false: the task waits until `admitted`, or `leave`. */
   admit(step: Step, address?: string): boolean {
     this.#step = step;
-    if (step === 'connect' && address !== undefined) this.#moveTo(address);
+    if (step === 'connect') {
+      if (address !== undefined) this.#moveTo(address);
+      this.#run.adapter?.reached(address);
+    }
     return this.#proceed();
   }
 
   /** The queue's side: the slot that was waited for is taken. */
   granted(): void {
-    if (this.#step === 'connect') this.#addressHeld = true;
-    else if (this.#place === 'lent') this.#place = 'held';
+    if (this.#step === 'connect') {
+      this.#addressHeld = true;
+      this.#rouse();
+    } else if (this.#place === 'lent') this.#place = 'held';
     else this.#handshake = 'held';
     if (this.#proceed()) this.#owner.admitted();
   }
@@ -51,6 +57,7 @@ export class Admission implements Waiter {
   /** Stops waiting. */
   leave(): void {
     this.waitIn?.leave(this);
+    this.#rouse();
   }
 
   /** The host is silent: the place goes to the next task. */
@@ -68,10 +75,18 @@ export class Admission implements Waiter {
     this.#run.handshakes.release();
   }
 
-  /** The peer hung up before its identification. `label` names it where no address is known. */
-  throttled(label: string): void {
-    this.#address?.throttled();
-    this.#run.bottleneck.noteThrottle(this.#address?.address ?? label, this.#address?.throttles ?? 1);
+  /**
+   * The peer hung up before its identification; `says` whether that is a penalty, `label` names it where no address is known.
+   * True: it is one.
+   */
+  throttled(label: string, says: 'no' | 'perhaps' | 'yes'): boolean {
+    const address = this.#address;
+    address?.throttled();
+    const penalty = says === 'yes' || (says === 'perhaps' && address?.refusesAll === true);
+    if (penalty) address?.penalised(PENALTY_MS);
+    const limit = penalty ? 'PerSourcePenalties' : 'MaxStartups';
+    this.#run.bottleneck.noteThrottle(address?.address ?? label, address?.throttles ?? 1, limit);
+    return penalty;
   }
 
   /** The connection is authenticated: what limits making it is given back. */
@@ -118,7 +133,16 @@ export class Admission implements Waiter {
   #takeAddress(): boolean {
     if (this.#address === undefined || this.#addressHeld) return true;
     this.#addressHeld = this.#address.take(this);
+    if (!this.#addressHeld && this.#place === 'held') {
+      this.#place = 'resting';
+      this.#run.places.rest();
+    }
     return this.#addressHeld;
+  }
+
+  /** It does not wait for its address any more. */
+  #rouse(): void {
+    if (this.#place === 'resting') this.#place = this.#run.places.rouse() ? 'held' : 'lent';
   }
 
   #takePlace(): boolean {

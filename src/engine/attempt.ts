@@ -10,6 +10,7 @@ export interface AttemptedTask {
     ownMs: number | undefined,
   ): Promise<void> | undefined;
   hold(watch: Attempt): () => void;
+  queues(what: string): () => void;
 }
 
 /** The watch of one attempt; deaf once the attempt is over. */
@@ -38,6 +39,10 @@ export class Attempt implements Watch {
 
   hold(): () => void {
     return this.#task.hold(this);
+  }
+
+  queues(what: string): () => void {
+    return this.#task.queues(what);
   }
 
   /** Tells the transport that the attempt is over. */

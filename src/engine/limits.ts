@@ -8,15 +8,20 @@
  *              task, so that a silent host holds nothing but its socket. When the identification comes, the task takes a
  *              place again before anything else, ahead of tasks that have not started. Given back at the end.
  *                held ──silent for patienceMs──▶ lent ──identification──▶ (waits) ──▶ held ──end──▶ none
+ *                held ──waits for perAddress──▶ resting ──has it──▶ held, or lent where the place was needed
+ *              A place that rests counts for tasks that have not started, not for those that want theirs back.
  * perAddress   connections to one address and port that are not yet authenticated; waited for before the socket is made.
- *              Halved when the address throttles, one more after each four successes. A waiting task keeps its place:
+ *              Halved when the address throttles, one more after each four successes; none while a penalty lasts. A waiting task keeps its place:
  *              it has no socket, and a run against one address must not start all its tasks.
  * handshakes   key exchanges and authentications: bound by CPU. Lent out for good when the peer is silent for a second,
  *              since a silent peer costs none. Given back once authenticated.
  *
- * Order of taking: place, perAddress, (place again), handshakes. Who holds a later one never waits for an earlier one, and
- * every holder has a deadline, so nothing can lock up.
+ * Order of taking: place, perAddress, (place again), handshakes. Who takes its place again holds a connection of its address, for
+ * which others wait with their places: that is why these rest. Without it they would wait for each other, without a deadline.
+ * Who holds a handshake waits for nothing; every other holder has a deadline. So nothing can lock up.
  */
+
+import { TimerEntry, type TimerOwner, type TimerWheel } from '../util/timer_wheel.ts';
 
 /** Who waits for a slot: at most for one at a time. The fields belong to the slots it waits for. */
 export interface Waiter {
@@ -68,6 +73,8 @@ export class Slots {
   readonly #blockage: Blockage;
   #limit: number;
   #used = 0;
+  /** Of those in use, held by who waits for something else and does nothing meanwhile. */
+  #resting = 0;
   #head: Waiter | null = null;
   #tail: Waiter | null = null;
 
@@ -98,7 +105,10 @@ export class Slots {
 
   /** Takes a slot; false: none is free, and `waiter` stands in the queue until `granted` or `leave`. */
   take(waiter: Waiter): boolean {
-    if (this.tryTake()) return true;
+    if (this.#head === null && this.#used - this.#resting < this.#limit) {
+      this.#used += 1;
+      return true;
+    }
     waiter.waitIn = this;
     waiter.waitPrev = this.#tail;
     waiter.waitNext = null;
@@ -113,6 +123,20 @@ export class Slots {
   release(): void {
     this.#used -= 1;
     this.#grant();
+  }
+
+  /** A holder waits for something else: who stands in the queue may pass it. */
+  rest(): void {
+    this.#resting += 1;
+    this.#grant();
+  }
+
+  /** The holder goes on; false: its slot went to another, and it holds none. */
+  rouse(): boolean {
+    this.#resting -= 1;
+    if (this.#used - this.#resting <= this.#limit) return true;
+    this.#used -= 1;
+    return false;
   }
 
   /** Takes `waiter` out of the queue. */
@@ -135,7 +159,7 @@ export class Slots {
   }
 
   #grant(): void {
-    while (this.#head !== null && this.#used < this.#limit) {
+    while (this.#head !== null && this.#used - this.#resting < this.#limit) {
       const waiter = this.#head;
       this.leave(waiter);
       this.#used += 1;
@@ -146,32 +170,64 @@ export class Slots {
 
 /** Successes that win back one connection after throttling. */
 const SUCCESSES_PER_SLOT = 4;
+/** Refusals of a single connection, one after the other: MaxStartups' usual 30 % make so many once in 400 times. */
+const LONE_REFUSALS = 5;
 
 /** The slots of one address, and what it taught us; lives as long as a task refers to it. */
-export class AddressSlots extends Slots {
+export class AddressSlots extends Slots implements TimerOwner {
   readonly address: string;
   readonly #full: number;
+  readonly #wheel: TimerWheel | undefined;
+  #penalty: TimerEntry | undefined;
   refs = 0;
   /** How often it throttled. */
   throttles = 0;
   #successes = 0;
+  /** Refused one after the other, although there was no other connection of ours. */
+  #lone = 0;
 
-  constructor(address: string, limit: number, blockage: Blockage) {
+  constructor(address: string, limit: number, blockage: Blockage, wheel?: TimerWheel) {
     super(limit, blockage);
     this.address = address;
     this.#full = limit;
+    this.#wheel = wheel;
   }
 
   /** The peer hung up before its identification: half as many at once, at least one. */
   throttled(): void {
     this.throttles += 1;
     this.#successes = 0;
-    this.setLimit(Math.max(1, Math.floor(this.limit / 2)));
+    this.#lone = this.used <= 1 ? this.#lone + 1 : 0;
+    if (this.limit > 0) this.setLimit(Math.max(1, Math.floor(this.limit / 2)));
+  }
+
+  /** What was refused was no matter of how many there were at once. */
+  get refusesAll(): boolean {
+    return this.#lone >= LONE_REFUSALS;
+  }
+
+  /** The peer lets nobody in from here for a while: nobody tries, and afterwards one at a time. */
+  penalised(ms: number): void {
+    if (this.#wheel === undefined) return;
+    this.#penalty ??= new TimerEntry(this);
+    this.setLimit(0);
+    this.#wheel.arm(this.#penalty, ms);
+  }
+
+  /** The penalty is over. */
+  expired(): void {
+    this.setLimit(1);
+  }
+
+  /** No task refers to it any more. */
+  forget(): void {
+    if (this.#penalty !== undefined) this.#wheel?.cancel(this.#penalty);
   }
 
   /** A connection was authenticated. */
   succeeded(): void {
-    if (this.limit >= this.#full) return;
+    this.#lone = 0;
+    if (this.limit >= this.#full || this.limit === 0) return;
     this.#successes += 1;
     if (this.#successes < SUCCESSES_PER_SLOT) return;
     this.#successes = 0;
@@ -183,11 +239,14 @@ export class AddressSlots extends Slots {
 export class AddressLimits {
   readonly blockage: Blockage;
   readonly #limit: number;
+  readonly #wheel: TimerWheel | undefined;
   readonly #entries = new Map<string, AddressSlots>();
 
-  constructor(limit: number, blockage: Blockage) {
+  /** Without a wheel no address is left alone for a while. */
+  constructor(limit: number, blockage: Blockage, wheel?: TimerWheel) {
     this.#limit = limit;
     this.blockage = blockage;
+    this.#wheel = wheel;
   }
 
   /** Addresses in use. */
@@ -199,7 +258,7 @@ export class AddressLimits {
   refer(address: string): AddressSlots {
     let entry = this.#entries.get(address);
     if (entry === undefined) {
-      entry = new AddressSlots(address, this.#limit, this.blockage);
+      entry = new AddressSlots(address, this.#limit, this.blockage, this.#wheel);
       this.#entries.set(address, entry);
     }
     entry.refs += 1;
@@ -208,6 +267,8 @@ export class AddressLimits {
 
   drop(entry: AddressSlots): void {
     entry.refs -= 1;
-    if (entry.refs === 0) this.#entries.delete(entry.address);
+    if (entry.refs > 0) return;
+    entry.forget();
+    this.#entries.delete(entry.address);
   }
 }

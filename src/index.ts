@@ -8,6 +8,7 @@ export type {
   TaskEndEvent,
   TaskOutputEvent,
   TaskStartEvent,
+  WaveEndEvent,
 } from './contracts/events.ts';
 export { type Clock, DEFAULT_DEADLINES, type Deadlines, type Gather, type Limits } from './contracts/limits.ts';
 export {
@@ -22,12 +23,17 @@ export {
 } from './contracts/outcome.ts';
 export type { CauseCount, Summary } from './contracts/summary.ts';
 export type { Host, Output, PhaseTimes, Reached, TaskIdentity, TaskResult } from './contracts/task.ts';
+export type { WaveOutline } from './engine/waves/rules.ts';
+export type { WaveStatus } from './engine/waves/waves_executor.ts';
 export type { ExecutionOptions, SudoOptions } from './fleet/execution.ts';
 export { type Fleet, fleet, type ScriptOptions } from './fleet/fleet.ts';
+export type { JournalingOptions, RecordOptions } from './fleet/journal_options.ts';
 export type { OutputLine } from './fleet/line_stream.ts';
 export type { FleetOptions, RunOptions } from './fleet/options.ts';
 export type { AnswerSource, LoginHost, PasswordSource } from './fleet/passwords.ts';
+export { type JournalOptions, openJournal, pruneDaily, type Replay, type RunJournal, replay } from './fleet/records.ts';
 export type { AllOptions, Run, RunStatus } from './fleet/run.ts';
+export type { SelectionOptions } from './fleet/selection_options.ts';
 export {
   type HostKey,
   type HostKeys,
@@ -37,8 +43,24 @@ export {
   type Learnt,
   type LookOptions,
 } from './fleet/trust.ts';
+export type { ShareOption, WaveOptions } from './fleet/waves.ts';
 export { foldHosts } from './hostset/fold.ts';
 export { type HostSet, parseHostSet } from './hostset/hostset.ts';
 export type { HostKeysOptions } from './jobs/host_keys.ts';
 export type { Variables } from './jobs/template.ts';
 export type { Shell } from './jobs/windows.ts';
+export type {
+  JournaledOutput,
+  JournaledPlan,
+  JournalReader,
+  PruneOptions,
+  PruneReport,
+  RunEntry,
+  RunInfo,
+  RunRecord,
+  RunSelection,
+  RunState,
+  Who,
+} from './journal/journal.ts';
+export { isSelected, parseRunReference, type RunReference } from './journal/selection.ts';
+export { whoRuns } from './journal/who.ts';

@@ -19,7 +19,9 @@ function optionOf(error: MyriadError, flags: BlamedFlags): string | undefined {
     case 'file':
       return fileOption(error.message, flags);
     case 'unmatched':
-      return '--exclude (-x)';
+      if (error.message.startsWith('exclusion "@')) return '--exclude-group (-X)';
+      if (error.message.startsWith('exclusion')) return '--exclude (-x)';
+      return error.message.startsWith('where') ? undefined : '--hosts (-w)';
     case 'key':
     case 'passphrase':
       return '--identity';
@@ -31,7 +33,11 @@ function optionOf(error: MyriadError, flags: BlamedFlags): string | undefined {
 }
 
 function setOption(text: string, flags: BlamedFlags): string {
-  if (flags.hosts?.includes(text)) return '--hosts (-w)';
+  if (flags.hosts?.some((set) => set === text || set === `+${text}`)) return '--hosts (-w)';
+  const named = (groups: readonly string[] = []) =>
+    text.startsWith('@') && groups.some((group) => text.startsWith(`@${group.split(',')[0]}`));
+  if (named(flags.group)) return '--group (-g)';
+  if (named(flags.excludeGroup)) return '--exclude-group (-X)';
   return flags.pssh?.includes(text) ? '--pssh (-H)' : '--exclude (-x)';
 }
 

@@ -21,6 +21,7 @@ import {
 } from './connection_options.ts';
 import { columns, follow, warningLines } from './follow.ts';
 import { guard } from './guard.ts';
+import { addJournal } from './journal.ts';
 import { openFile } from './output_file.ts';
 import { TerminalSecrets } from './secrets.ts';
 import { readHosts } from './targets.ts';
@@ -55,7 +56,7 @@ export function parseCheck(argv: readonly string[]): CheckFlags | undefined {
     .addHelpText('after', HELP)
     .helpOption('-h, --help', 'this help')
     .allowExcessArguments(false);
-  addTargets(command).option('--yes', 'do not ask, however many hosts there are');
+  addJournal(addTargets(command)).option('--yes', 'do not ask, however many hosts there are');
   addConnection(command);
   addTimeouts(addFanout(command));
   command

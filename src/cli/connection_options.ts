@@ -4,7 +4,18 @@ import { type Fleet, type FleetOptions, MyriadError } from '../index.ts';
 import { quote, type Words } from '../output/obstacles.ts';
 import { askSecret } from './prompt.ts';
 import type { TerminalSecrets } from './secrets.ts';
-import { append, count, countOrAuto, duration, durationOrNone, type Expected, expected, name, word } from './values.ts';
+import {
+  append,
+  count,
+  countOrAuto,
+  duration,
+  durationOrNone,
+  type Expected,
+  expected,
+  name,
+  rate,
+  word,
+} from './values.ts';
 
 /** Which hosts. */
 export interface TargetFlags {
@@ -12,6 +23,17 @@ export interface TargetFlags {
   readonly pssh?: string[];
   readonly exclude?: string[];
   readonly hostfile?: string[];
+  readonly group?: string[];
+  readonly excludeGroup?: string[];
+  readonly allHosts?: boolean;
+  readonly inventory?: string[];
+  readonly where?: string;
+  readonly pick?: string;
+  readonly seed?: string;
+  readonly limit?: string;
+  readonly from?: string[];
+  /** The folder that `from` is looked for in. */
+  readonly journal?: string | boolean;
   readonly expect?: Expected;
 }
 
@@ -38,6 +60,7 @@ export interface ConnectionFlags {
 /** How many at once, how long. */
 export interface LimitFlags {
   readonly fanout: number | 'auto';
+  readonly rate?: number | 'max';
   /** Of verbs that have the option. */
   readonly threads?: number | 'auto';
   readonly connectTimeout?: number;
@@ -60,6 +83,15 @@ export function addTargets(command: Command): Command {
     .addOption(new Option('-H, --pssh <set>', 'as -w').argParser(append).hideHelp())
     .option('-x, --exclude <set>', 'hosts to leave out; matching none is an error', append)
     .option('--hostfile <file>', 'a file with one host set a line', append)
+    .option('-g, --group <name>', 'hosts of groups, with commas; SOURCE:GROUP', append)
+    .option('-X, --exclude-group <name>', 'groups to leave out', append)
+    .option('-a, --all-hosts', 'all hosts of the inventory')
+    .option('-i, --inventory <path>', 'where hosts, groups and variables are; TYPE:PATH', append)
+    .option('--where <expr>', "only hosts for which it holds: 'os=debian & !role=db'")
+    .option('--pick <n>', 'so many of them at random, N or N%')
+    .option('--seed <text>', 'picks the same hosts each time')
+    .option('--limit <n>', 'the first ones of them, N or N%')
+    .option('--from <run>', 'hosts of a recorded run, RUN[:SEL], as last:bad; see show --help', append)
     .option('--expect <n>', 'refuse unless there are N, N+-P% or A..B hosts', expected('--expect'));
 }
 
@@ -104,6 +136,11 @@ export function addFanout(command: Command): Command {
       new Option('-f, --fanout <n>', 'tasks in progress at once')
         .argParser(countOrAuto('--fanout (-f)'))
         .default('auto', 'auto'),
+    )
+    .option(
+      '--rate <n/s>',
+      'logins per second, or max (default: few at first, more while they stay fast)',
+      rate('--rate'),
     );
 }
 
@@ -157,8 +194,11 @@ export function fleetOptions(
     hostKeys: flags.hostKeys,
     knownHosts: flags.knownHosts,
     fanout: flags.fanout,
+    rate: flags.rate,
     threads: flags.threads,
     retries: flags.retries,
+    // There is no second command that could use them.
+    warm: 0,
     deadlines: defined({ connectMs: flags.connectTimeout, runMs: flags.deadline }),
   });
 }
@@ -195,7 +235,17 @@ export function wordsOf(flags: ReachFlags): Words {
   const targets = [
     ...repeat('-w', [...(flags.hosts ?? []), ...(flags.pssh ?? [])]),
     ...repeat('--hostfile', flags.hostfile),
+    ...repeat('--from', flags.from),
+    ...(typeof flags.journal === 'string' ? one('--journal', flags.journal) : []),
     ...repeat('-x', flags.exclude),
+    ...repeat('-g', flags.group),
+    ...repeat('-X', flags.excludeGroup),
+    ...(flags.allHosts ? ['-a'] : []),
+    ...repeat('-i', flags.inventory),
+    ...one('--where', flags.where),
+    ...one('--pick', flags.pick),
+    ...one('--seed', flags.seed),
+    ...one('--limit', flags.limit),
   ].join(' ');
   const connection = [
     ...one('-l', flags.user),

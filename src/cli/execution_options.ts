@@ -22,17 +22,24 @@ export interface ExecutionFlags {
   readonly shell?: 'sh' | 'cmd' | 'powershell';
 }
 
-/** Begins the group of options. */
-export function addExecution(command: Command): Command {
+/** Begins the group of options; what of them is a secret, or may be one. */
+export function addSecrets(command: Command): Command {
   return command
     .optionsGroup('Execution:')
-    .option('--sudo', 'as root, by way of sudo')
-    .option('--sudo-user <name>', 'as this user, by way of sudo', name('--sudo-user'))
-    .option('--doas', 'by way of doas instead of sudo')
     .option('-K, --ask-sudo-password', 'ask for the password that sudo wants')
     .option('--sudo-password-file <file>', 'that password: the first line of a file of mode 0600')
     .option('--env <k=v>', 'set a variable; K alone takes its value from here', append)
-    .option('--env-file <file>', 'set the variables of a file with one K=V a line', append)
+    .option('--env-file <file>', 'set the variables of a file with one K=V a line', append);
+}
+
+/** Begins the group of options. */
+export function addExecution(command: Command): Command {
+  command
+    .optionsGroup('Execution:')
+    .option('--sudo', 'as root, by way of sudo')
+    .option('--sudo-user <name>', 'as this user, by way of sudo', name('--sudo-user'))
+    .option('--doas', 'by way of doas instead of sudo');
+  return addSecrets(command)
     .option('--export-identity', 'set MYRIAD_HOST, MYRIAD_RANK, MYRIAD_COUNT and MYRIAD_RUN')
     .option('--cwd <dir>', 'the directory to start in')
     .option('--umask <mask>', 'as 027')

@@ -3,26 +3,33 @@ import { type Fleet, fleet, foldHosts, MyriadError, type Run, type RunOptions, t
 import { escapeText } from '../output/escape.ts';
 import { exitCode } from '../output/exit_code.ts';
 import { formatCount, formatDuration, formatNumberOf } from '../output/format.ts';
+import { nextLine } from '../output/next.ts';
 import { progressLine } from '../output/progress.ts';
 import { Writer } from '../output/writer.ts';
 import { aidOptions } from './aid_options.ts';
+import { type Typed, typed } from './argv.ts';
+import { startAudit } from './audit.ts';
 import { blame } from './blame.ts';
 import { askFirst, defined, fleetOptions } from './connection_options.ts';
 import { askSudoFirst, executionOptions } from './execution_options.ts';
 import { checkExpected, guard } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
-import { parseRun, type RunFlags } from './run_options.ts';
+import { resumeWords } from './journal.ts';
+import { forgetOld, recordOptions } from './journal_options.ts';
+import { buildRun, parseRun, type RunFlags } from './run_options.ts';
 import { type Output, openOutput } from './run_output.ts';
 import { TerminalSecrets } from './secrets.ts';
 import { takesStdin } from './stdin.ts';
 import { readHosts } from './targets.ts';
 import { followSize } from './terminal_size.ts';
+import { waveLines, waveOptions } from './wave_options.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
   const { flags, words, helped } = parseRun(argv);
   if (helped) return 0;
   try {
     return await perform(flags, {
+      typed: typed(buildRun(), 'run', argv),
       check: () => checkCommand(words),
       start: (hosts, options) => start(hosts, flags, words, options),
     });
@@ -33,6 +40,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** What is done on the hosts. */
 export interface Action {
+  readonly typed: Typed;
   /** Throws `usage` where it cannot be done, before there is a fleet. */
   check(): void;
   start(hosts: Fleet, options: RunOptions): Run;
@@ -45,28 +53,50 @@ function checkCommand(words: readonly string[]): void {
 
 /** Does it, with output, questions and ^C as the flags say; resolves with the exit code. */
 export async function perform(flags: RunFlags, action: Action): Promise<number> {
-  const selection = readHosts(flags);
+  const selection = { ...readHosts(flags), ...recordOptions(flags, action.typed.recorded) };
   if (flags.listHosts) return listHosts(fleet(selection));
   action.check();
+  return conduct(flags, {
+    open: (secrets) => fleet(fleetOptions(flags, selection, secrets)),
+    start: (hosts, secrets) => action.start(hosts, runOptions(flags, secrets)),
+    again: action.typed.again,
+    confirm: (hosts, title) =>
+      guard(hosts.count, title, {
+        expect: flags.expect,
+        yes: flags.yes ?? false,
+        terminal: process.stdin.isTTY === true && process.stderr.isTTY === true && !takesStdin(flags),
+      }),
+  });
+}
+
+/** What there is to do, before there is a fleet; `secrets` is undefined where nothing will log in. */
+export interface Undertaking {
+  open(secrets: TerminalSecrets | undefined): Fleet;
+  start(hosts: Fleet, secrets: TerminalSecrets | undefined): Run;
+  /** The line that does it once more on the hosts of a recorded run. */
+  again(from: string): string;
+  /** Asks whether that is meant. @default nobody is asked */
+  confirm?(hosts: Fleet, title: string): Promise<void>;
+}
+
+export async function conduct(flags: RunFlags, { open, start, again, confirm }: Undertaking): Promise<number> {
   let output: Output | undefined;
-  const secrets = new TerminalSecrets({
+  const asks = new TerminalSecrets({
     makeRoom: () => output?.makeRoom() ?? (() => {}),
     onInterrupt: () => started.cancel(),
   });
-  await using hosts = fleet(fleetOptions(flags, selection, flags.dryRun ? undefined : secrets));
-  const started = action.start(hosts, runOptions(flags, flags.dryRun ? undefined : secrets));
+  const secrets = flags.dryRun ? undefined : asks;
+  await using hosts = open(secrets);
+  const started = start(hosts, secrets);
   await started.check();
   if (flags.dryRun) return dryRun(hosts, started, flags);
   if (!flags.local) {
-    await askFirst(hosts, flags, secrets);
-    await askSudoFirst(flags, secrets);
+    await askFirst(hosts, flags, asks);
+    await askSudoFirst(flags, asks);
     await hosts.prepare();
   }
-  await guard(hosts.count, started.title, {
-    expect: flags.expect,
-    yes: flags.yes ?? false,
-    terminal: process.stdin.isTTY === true && process.stderr.isTTY === true && !takesStdin(flags),
-  });
+  await confirm?.(hosts, started.title);
+  const endAudit = await startAudit(flags.audit, started, hosts);
   output = openOutput(flags);
   try {
     const told = new Set<string>();
@@ -74,9 +104,14 @@ export async function perform(flags: RunFlags, action: Action): Promise<number> 
     const summary = await follow(started, output, takesStdin(flags));
     output.warnings(hosts.warnings, told);
     output.summary(summary, started, hosts.verifiesHostKeys);
-    return exitCode(summary, { largestStatus: flags.largestStatus ?? false });
+    if (started.journal !== undefined) {
+      output.next(nextLine(summary, resumeWords(started.id, flags.journal), again(`${started.id}:bad`)));
+    }
+    const code = exitCode(summary, { largestStatus: flags.largestStatus ?? false });
+    return (await endAudit?.(summary, code, (text) => output?.say(text))) ?? code;
   } finally {
     await output.end();
+    forgetOld(started, flags);
   }
 }
 
@@ -107,10 +142,12 @@ async function follow(started: Run, output: Output, stdinTaken: boolean): Promis
   }
 }
 
-function runOptions(flags: RunFlags, secrets: TerminalSecrets | undefined): RunOptions {
+export function runOptions(flags: RunFlags, secrets: TerminalSecrets | undefined): RunOptions {
   return defined({
     ...executionOptions(flags, secrets),
     ...aidOptions(flags),
+    ...waveOptions(flags),
+    journalOutput: flags.journalOutput,
     gather: flags.gather,
     maxOutput: flags.maxOutput,
     repeat: flags.repeat,
@@ -156,6 +193,7 @@ function dryRun(hosts: Fleet, started: Run, flags: RunFlags): number {
   ];
   if (!flags.local) lines.push(firstDestination(hosts));
   lines.push(`fanout ${flags.fanout}${flags.deadline ? `, at most ${formatDuration(flags.deadline)}` : ''}`);
+  lines.push(...waveLines(started.waves, flags));
   const named: string[] = [];
   for (const host of hosts.hosts()) {
     if (named.push(host.label) === DRY_HOSTS) break;

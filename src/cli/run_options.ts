@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { MyriadError } from '../index.ts';
 import { type AidFlags, addAids, addRedact } from './aid_options.ts';
+import { type AuditFlags, addAudit } from './audit.ts';
 import {
   addConnection,
   addFanout,
@@ -13,11 +14,21 @@ import {
   type TargetFlags,
 } from './connection_options.ts';
 import { addExecution, type ExecutionFlags, refuseExecution } from './execution_options.ts';
+import { addRecord, type RecordFlags } from './journal_options.ts';
 import { checkStdin } from './stdin.ts';
 import { count, countOrAuto, durationOrNone, size } from './values.ts';
+import { addWaves, refuseWaves, type WaveFlags } from './wave_options.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
-export interface RunFlags extends TargetFlags, ConnectionFlags, LimitFlags, ExecutionFlags, AidFlags {
+export interface RunFlags
+  extends TargetFlags,
+    ConnectionFlags,
+    LimitFlags,
+    ExecutionFlags,
+    AidFlags,
+    AuditFlags,
+    WaveFlags,
+    RecordFlags {
   readonly commandTimeout?: number | null;
   readonly idle?: number | null;
   readonly gatherSame?: boolean;
@@ -66,7 +77,7 @@ Exit codes: 0 all ok, 2 usage, 3 cut off by a deadline, 4 some host not reached,
 1 internal. Where several apply: 130, 1, 2, 6, 7, 4, 3, 5.
 `;
 
-function build(): Command {
+export function buildRun(): Command {
   const command = new Command('myriad run')
     .usage('-w HOSTS [options] [--] COMMAND...')
     .description('Run a command on every host, and account for every one of them.')
@@ -78,6 +89,7 @@ function build(): Command {
   addRunTargets(command);
   addConnection(command);
   addLimits(command);
+  addWaves(command);
   addAids(addExecution(command)).option(
     '--local',
     'run PROGRAM ARGUMENTS here, once per host, without a shell and without SSH',
@@ -109,6 +121,12 @@ export function addLimits(command: Command): void {
 }
 
 export function addOutput(command: Command): void {
+  addShown(command);
+  addAudit(addRecord(command));
+}
+
+/** How a run is shown. */
+export function addShown(command: Command): void {
   addRedact(command.optionsGroup('Output:'))
     .option('-b, --gather-same', 'identical stdout once, under its hosts')
     .option('-B, --gather-both', 'as -b, stderr too')
@@ -129,11 +147,11 @@ export function addOutput(command: Command): void {
 
 /** Throws `usage`, one sentence, with the nearest name for a misspelt option. */
 export function parseRun(argv: readonly string[]): ParsedRun {
-  const command = build();
-  if (!parseWords(command, argv)) return { flags: command.opts(), words: [], helped: true };
+  const command = buildRun();
+  const helped = !parseWords(command, argv);
   const flags = command.opts<RunFlags>();
-  refuseContradictions(flags);
-  return { flags, words: command.args, helped: false };
+  if (!helped) refuseContradictions(flags);
+  return { flags, words: helped ? [] : command.args, helped };
 }
 
 /** Options that would lose output, or ask for a secret, in silence. */
@@ -151,6 +169,7 @@ export function refuseContradictions(flags: RunFlags): void {
     }
   }
   checkStdin(flags);
+  refuseWaves(flags);
   if (flags.local) refuseExecution(flags);
   if (flags.local && flags.tty) {
     throw new MyriadError('usage', '--tty: a program that runs here (--local) gets none');

@@ -17,6 +17,8 @@ export interface Output {
   results(batch: readonly TaskResult[]): Promise<void>;
   detach(): void;
   summary(summary: Summary, run: Run, hostKeysVerified: boolean): void;
+  /** What may be typed next. */
+  next(line: string): void;
   /** What was passed over on the way to hosts; each once. */
   warnings(texts: Iterable<string>, told: Set<string>): void;
   /** Takes the progress away until what it returns is called. */
@@ -113,6 +115,10 @@ class RunOutput implements Output {
     this.#stderr.write(renderSummary(summary, { label, fold: foldHosts, hostKeysVerified: verified, ...width }));
   }
 
+  next(line: string): void {
+    if (!this.#flags.quiet) this.#stderr.write(line);
+  }
+
   warnings(texts: Iterable<string>, told: Set<string>): void {
     for (const text of texts) {
       if (told.has(text)) continue;
@@ -143,7 +149,7 @@ function columns(): number {
 }
 
 /** NO_COLOR (any value) turns colour off where it is `auto`. */
-function colors(when: RunFlags['color']): boolean {
+export function colors(when: RunFlags['color']): boolean {
   if (when !== 'auto') return when === 'always';
   return process.stdout.isTTY === true && !process.env.NO_COLOR;
 }

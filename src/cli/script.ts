@@ -1,11 +1,20 @@
 /** `myriad script`: a script of this machine on every host. */
 import { Command } from 'commander';
 import { MyriadError } from '../index.ts';
+import { typed } from './argv.ts';
 import { blame } from './blame.ts';
 import { addConnection } from './connection_options.ts';
 import { addExecution } from './execution_options.ts';
 import { perform } from './run.ts';
-import { addLimits, addOutput, addRunTargets, type RunFlags, refuseContradictions } from './run_options.ts';
+import {
+  addLimits,
+  addOutput,
+  addRunTargets,
+  type ParsedRun,
+  type RunFlags,
+  refuseContradictions,
+} from './run_options.ts';
+import { addWaves } from './wave_options.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
 interface ScriptFlags extends RunFlags {
@@ -25,13 +34,12 @@ Exit codes are those of run.
 `;
 
 export async function script(argv: readonly string[]): Promise<number> {
-  const command = build();
-  if (!parseWords(command, argv)) return 0;
-  const flags = command.opts<ScriptFlags>();
-  refuseContradictions(flags);
-  const [file, ...args] = command.args;
+  const { flags, words, helped } = parseScript(argv);
+  if (helped) return 0;
+  const [file, ...args] = words;
   try {
     return await perform(flags, {
+      typed: typed(buildScript(), 'script', argv),
       check() {
         if (file === undefined || file === '') {
           throw new MyriadError('usage', 'no script was given: add its file after the options');
@@ -50,7 +58,18 @@ export async function script(argv: readonly string[]): Promise<number> {
   }
 }
 
-function build(): Command {
+/** Throws `usage`, one sentence. */
+export function parseScript(
+  argv: readonly string[],
+): Pick<ParsedRun, 'words' | 'helped'> & { readonly flags: ScriptFlags } {
+  const command = buildScript();
+  const helped = !parseWords(command, argv);
+  const flags = command.opts<ScriptFlags>();
+  if (!helped) refuseContradictions(flags);
+  return { flags, words: helped ? [] : command.args, helped };
+}
+
+export function buildScript(): Command {
   const command = new Command('myriad script')
     .usage('-w HOSTS [options] [--] FILE [ARGUMENTS...]')
     .description('Run a script of this machine on every host.')
@@ -63,6 +82,7 @@ function build(): Command {
   addRunTargets(command);
   addConnection(command);
   addLimits(command);
+  addWaves(command);
   addExecution(command)
     .option('--stdin <file>', 'sent to the stdin of every host; - is stdin')
     .option(

@@ -1,9 +1,11 @@
 /** Where `-w` finds its hosts: a host set, `^FILE`, or `-` for stdin. */
-import { type FleetOptions, MyriadError } from '../index.ts';
-import type { TargetFlags } from './connection_options.ts';
+import { type FleetOptions, MyriadError, type SelectionOptions } from '../index.ts';
+import { defined, type TargetFlags } from './connection_options.ts';
 
 /** The selection as the library takes it. Throws `usage` where stdin is asked for twice. */
-export function readHosts(flags: TargetFlags): Pick<FleetOptions, 'hosts' | 'hostFiles' | 'exclude'> {
+export function readHosts(
+  flags: TargetFlags,
+): Pick<FleetOptions, 'hosts' | 'hostFiles' | 'from' | 'journal' | 'exclude' | keyof SelectionOptions> {
   const hosts: string[] = [];
   const hostFiles = [...(flags.hostfile ?? [])];
   for (const text of [...(flags.hosts ?? []), ...(flags.pssh ?? [])]) {
@@ -17,6 +19,18 @@ export function readHosts(flags: TargetFlags): Pick<FleetOptions, 'hosts' | 'hos
   return {
     ...(hosts.length > 0 ? { hosts } : {}),
     ...(hostFiles.length > 0 ? { hostFiles } : {}),
+    ...(flags.from !== undefined ? { from: flags.from } : {}),
+    ...(typeof flags.journal === 'string' ? { journal: flags.journal } : {}),
     ...(flags.exclude ? { exclude: flags.exclude } : {}),
+    ...defined({
+      groups: flags.group,
+      excludeGroups: flags.excludeGroup,
+      allHosts: flags.allHosts,
+      inventory: flags.inventory,
+      where: flags.where,
+      pick: flags.pick,
+      seed: flags.seed,
+      limit: flags.limit,
+    }),
   };
 }

@@ -29,6 +29,7 @@ import {
 } from './connection_options.ts';
 import { columns, follow, warningLines } from './follow.ts';
 import { checkExpected } from './guard.ts';
+import { addJournal } from './journal.ts';
 import { type OutputFile, openFile } from './output_file.ts';
 import { confirm } from './prompt.ts';
 import { TerminalSecrets } from './secrets.ts';
@@ -66,7 +67,7 @@ export function parseTrust(argv: readonly string[]): TrustFlags | undefined {
     .addHelpText('after', HELP)
     .helpOption('-h, --help', 'this help')
     .allowExcessArguments(false);
-  addTargets(command).option('--all', 'known hosts too: do they still show the known key?');
+  addJournal(addTargets(command)).option('--all', 'known hosts too: do they still show the known key?');
   command
     .optionsGroup('What to do with the keys:')
     .option('--yes', 'add them without asking')

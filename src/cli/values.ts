@@ -16,6 +16,9 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   gb: 1000 ** 3,
 };
 
+/** What a parser gives where there is no limit: null among the flags (see `parseWords`), since commander takes no null from it. */
+export const NO_LIMIT = Number.POSITIVE_INFINITY;
+
 function refuse(option: string, value: string, expected: string): never {
   throw new MyriadError('usage', `${option}: expected ${expected}, got "${value}"`);
 }
@@ -29,9 +32,9 @@ export function duration(option: string): (value: string) => number {
   };
 }
 
-/** As `duration`; `none` and 0 are null. */
-export function durationOrNone(option: string): (value: string) => number | null {
-  return (value) => (value === 'none' || /^0+(ms|s|m|h|d)?$/.test(value) ? null : duration(option)(value));
+/** As `duration`; `none` and 0 are no limit. */
+export function durationOrNone(option: string): (value: string) => number {
+  return (value) => (value === 'none' || /^0+(ms|s|m|h|d)?$/.test(value) ? NO_LIMIT : duration(option)(value));
 }
 
 /** `65536`, `64KiB`, `1MiB`. */
@@ -57,6 +60,15 @@ export function count(option: string, least: number, most = Number.MAX_SAFE_INTE
 /** `auto` or a whole number of at least 1. */
 export function countOrAuto(option: string): (value: string) => number | 'auto' {
   return (value) => (value === 'auto' ? 'auto' : count(option, 1)(value));
+}
+
+/** `50/s`, `50`, `0.5/s`, or `max`. */
+export function rate(option: string): (value: string) => number | 'max' {
+  return (value) => {
+    if (value === 'max') return 'max';
+    const number = Number(/^(\d+(?:\.\d+)?)(?:\/s)?$/.exec(value)?.[1]);
+    return number > 0 ? number : refuse(option, value, 'logins per second such as 50/s, or max');
+  };
 }
 
 /** One of a few words. */

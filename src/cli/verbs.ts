@@ -20,9 +20,29 @@ export const VERBS: readonly { readonly name: string; readonly what: string; loa
     load: async () => (await import('./check.ts')).check,
   },
   {
+    name: 'hosts',
+    what: 'which hosts a selection means, folded, counted, explained',
+    load: async () => (await import('./hosts.ts')).hosts,
+  },
+  {
     name: 'trust',
     what: 'look at keys of unknown hosts, and add them to known_hosts',
     load: async () => (await import('./trust.ts')).trust,
+  },
+  {
+    name: 'resume',
+    what: 'go on with a run that was stopped, or has crashed',
+    load: async () => (await import('./resume.ts')).resume,
+  },
+  {
+    name: 'runs',
+    what: 'the runs that are recorded; runs prune forgets old ones',
+    load: async () => (await import('./runs.ts')).runs,
+  },
+  {
+    name: 'show',
+    what: 'a recorded run once more: outputs, failures, summary',
+    load: async () => (await import('./show.ts')).show,
   },
   {
     name: 'simulate',

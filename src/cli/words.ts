@@ -1,6 +1,7 @@
 /** What all verbs share of the command line: how words are parsed, and how a mistake in them is said. */
 import { type Command, CommanderError } from 'commander';
 import { MyriadError } from '../index.ts';
+import { NO_LIMIT } from './values.ts';
 
 /** Columns of help: what the smallest usual terminal shows. */
 export const HELP_WIDTH = 80;
@@ -10,6 +11,9 @@ export function parseWords(command: Command, argv: readonly string[]): boolean {
   command.exitOverride().configureOutput({ writeErr() {} });
   try {
     command.parse([...argv], { from: 'user' });
+    for (const [name, value] of Object.entries(command.opts())) {
+      if (value === NO_LIMIT) command.setOptionValueWithSource(name, null, command.getOptionValueSource(name));
+    }
     return true;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

@@ -6,16 +6,17 @@
 /**
  * `usage`: an option, argument or combination that cannot be taken · `host-set`: a host set that does not parse, with the
  * position · `empty-selection`: nothing to run on · `unmatched`: a selection or exclusion that matches nothing ·
- * `file`: a file that cannot be read or written · `key`: a private key that cannot be used · `passphrase`: a wrong or
- * missing passphrase · `known-hosts`: a known_hosts file that cannot be used · `guard`: the size of the run was not
- * confirmed · `journal`: a journal that cannot be read, written or resumed · `closed`: the fleet is closed · `aborted`:
- * stopped by the caller's AbortSignal · `internal`: ours.
+ * `inventory`: an inventory that cannot be read or understood · `file`: a file that cannot be read or written · `key`: a
+ * private key that cannot be used · `passphrase`: a wrong or missing passphrase · `known-hosts`: a known_hosts file that
+ * cannot be used · `guard`: the size of the run was not confirmed · `journal`: a journal that cannot be read, written or
+ * resumed · `closed`: the fleet is closed · `aborted`: stopped by the caller's AbortSignal · `internal`: ours.
  */
 export type ErrorCode =
   | 'usage'
   | 'host-set'
   | 'empty-selection'
   | 'unmatched'
+  | 'inventory'
   | 'file'
   | 'key'
   | 'passphrase'

@@ -2,6 +2,7 @@
  * The event union, version 1. Command line, journal, dashboard and library listen to the same events; a listener that
  * throws never harms the run, and events never carry back-pressure. The JSON form is in `events.schema.json`.
  */
+import type { OutcomeKind } from './outcome.ts';
 import type { Summary } from './summary.ts';
 import type { Host, StreamName, TaskIdentity, TaskResult } from './task.ts';
 
@@ -52,13 +53,27 @@ export interface RoundEndEvent {
   readonly round: number;
 }
 
-/** One wave of a run is over. */
+/** One wave of a run is over, and checked where a check was asked for. Comes after `task:end` of its tasks. */
 export interface WaveEndEvent {
   readonly type: 'wave:end';
   readonly time: number;
   readonly run: string;
   readonly round: number;
+  /** From 1. */
   readonly wave: number;
+  /** How many the plan has. */
+  readonly waves: number;
+  readonly tasks: number;
+  /** Of its tasks, ascending. Lazily walked: may be as many as the plan has. */
+  indices(): Iterable<number>;
+  /** Its tasks per outcome; every kind is present. */
+  readonly outcomes: Readonly<Record<OutcomeKind, number>>;
+  /** The next one may begin. */
+  readonly passed: boolean;
+  /** Why it has not passed, in one sentence; empty where it has. */
+  readonly reason: string;
+  /** What its check here has written, the last 16 KiB of it. */
+  readonly output: string;
 }
 
 /** Every planned task has its outcome. */

@@ -46,6 +46,24 @@ export interface Limits {
   readonly deadlines: Deadlines;
   /** Tries of a task after transient causes that come before the job can have begun. @default 3 more, unlimited while throttled within the connect deadline */
   readonly retries: number;
+  /** What bounds `connections`, in words. @default 'connections' */
+  readonly connectionsBy?: string | undefined;
+  /** Hosts off loopback that may be silent before their identification at once: what the neighbour table holds. @default no bound */
+  readonly connecting?: number | undefined;
+  /** What may change while the run goes on. @default nothing */
+  readonly adapt?: Adaptation | undefined;
+}
+
+/** Limits that follow what is measured. */
+export interface Adaptation {
+  /** How far `fanout` may grow from where it starts. @default it stays */
+  readonly fanoutMost?: number | undefined;
+  /** How far `handshakes` may grow from where it starts. @default it stays */
+  readonly handshakesMost?: number | undefined;
+  /** Logins per second, or `ramp`: off loopback few at first, twice as many each second while they stay fast. @default no bound */
+  readonly rate?: number | 'ramp' | undefined;
+  /** Into how many parts the run was split, of which this is one. @default 1 */
+  readonly parts?: number | undefined;
 }
 
 /** How output is kept: see architecture §3. */
@@ -57,7 +75,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the epoch. */
   epoch(): number;
-  setTimer(delayMs: number, callback: () => void): { cancel(): void };
+  /** `unref`: the process may end before the timer does. @default the timer keeps it */
+  setTimer(delayMs: number, callback: () => void): { cancel(): void; unref?(): void };
 }
 
 /** A number in [0, 1); injected so that jitter is repeatable in tests. */

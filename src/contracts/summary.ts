@@ -37,14 +37,19 @@ export interface Summary {
   readonly byOpenssh: number;
   /** Attempts beyond the first, over all tasks. */
   readonly retries: number;
+  /** Of a run that went on: results that stood already, counted among all others. */
+  readonly resumed: number;
   /** The largest exit status seen; null where none came. */
   readonly maxStatus: number | null;
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
   readonly durationMs: number;
-  /** `cancelled`: by the user; `deadline`: by the run's own deadline; `guard`: because going on would have done harm. */
-  readonly stopped: 'no' | 'cancelled' | 'deadline' | 'guard';
-  /** Why a guard stopped it, in one sentence; empty where none did. */
+  /**
+   * `cancelled`: by the user · `deadline`: by the run's own deadline · `guard`: because going on would have done harm · `journal`: it
+   * could not be recorded any more, or not to its end.
+   */
+  readonly stopped: 'no' | 'cancelled' | 'deadline' | 'guard' | 'journal';
+  /** Why a guard or the journal stopped it, in one sentence; empty where neither did. */
   readonly stopReason: string;
   /** What held the run back, in words; empty where nothing did. */
   readonly limitedBy: string;

@@ -64,6 +64,7 @@ export class Accounting {
   #outputCut = 0;
   #byOpenssh = 0;
   #retries = 0;
+  #resumed = 0;
   #maxStatus: number | null = null;
   #stdoutBytes = 0;
   #stderrBytes = 0;
@@ -98,6 +99,12 @@ export class Accounting {
     this.#stderrBytes += result.stderr.total;
   }
 
+  /** Takes a result that stands from before the run went on. */
+  addEarlier(result: TaskResult): void {
+    this.add(result);
+    this.#resumed += 1;
+  }
+
   /** Ends a round. Throws MyriadError `internal` where a planned task has no outcome. */
   endRound(round: number): void {
     const open = this.#open.get(round);
@@ -115,9 +122,19 @@ export class Accounting {
     if (this.#open.size > 0 || sum !== this.#planned) {
       throw broken(`${this.#planned} tasks were planned, ${sum} have an outcome, ${this.#open.size} rounds are open`);
     }
+    return { ...this.soFar(facts), planned: this.#planned };
+  }
+
+  /** Tasks per outcome so far. */
+  get outcomes(): Readonly<Record<OutcomeKind, number>> {
+    return { ...this.#outcomes };
+  }
+
+  /** The summary of what has ended so far, as if nothing else were planned. */
+  soFar(facts: RunFacts): Summary {
     return {
       run: this.#run,
-      planned: this.#planned,
+      planned: Object.values(this.#outcomes).reduce((sum, count) => sum + count, 0),
       outcomes: { ...this.#outcomes },
       causes: [...this.#causes.values()].sort((a, b) => b.count - a.count),
       unreached: this.#unreached,
@@ -128,6 +145,7 @@ export class Accounting {
       outputCut: this.#outputCut,
       byOpenssh: this.#byOpenssh,
       retries: this.#retries,
+      resumed: this.#resumed,
       maxStatus: this.#maxStatus,
       stdoutBytes: this.#stdoutBytes,
       stderrBytes: this.#stderrBytes,

@@ -7,10 +7,13 @@
 import { MyriadError } from '../contracts/errors.ts';
 import type { RunEvent, RunListener, TaskOutputEvent } from '../contracts/events.ts';
 import type { Clock } from '../contracts/limits.ts';
+import type { OutcomeKind } from '../contracts/outcome.ts';
 import type { Summary } from '../contracts/summary.ts';
 import type { TaskResult } from '../contracts/task.ts';
+import type { JournalWriter } from '../journal/journal.ts';
 import { Accounting } from './accounting.ts';
 import type { Executor, ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './executor.ts';
+import { Recording } from './recording.ts';
 
 export interface StartOptions {
   /** What the job does, for people: the title of its kind. */
@@ -22,6 +25,18 @@ export interface StartOptions {
   readonly secret?: ExecutorHooks['secret'];
   readonly lent?: ExecutorHooks['lent'];
   readonly redactor?: ExecutorHooks['redactor'];
+  /** Where it is recorded; the run closes it, whatever becomes of it. @default nowhere */
+  readonly journal?: JournalWriter | undefined;
+  /** What was decided before, where a recorded run goes on; the request's plan gives the rest. @default nothing */
+  readonly before?: Before | undefined;
+}
+
+/** Tasks of a run that goes on which no executor gets. */
+export interface Before {
+  /** They stand: they are counted, and told of to nobody again. */
+  readonly results: Iterable<TaskResult>;
+  /** They are decided now. */
+  readonly decided: Iterable<TaskResult>;
 }
 
 /** A run in progress. */
@@ -42,7 +57,16 @@ export interface StartedRun {
   stop(reason: string): void;
   resume(index: number): void;
   status(slowest: number): ExecutorStatus;
+  /** Tasks per outcome that stood before it went on. */
+  readonly stood: Readonly<Record<OutcomeKind, number>>;
+  /** As `summary`, but nothing is drained for who asks. */
+  readonly ended: Promise<Summary>;
+  /** The run was ended: results that nobody reads go to the journal alone, which is closed then. Never rejects. */
+  close(): Promise<void>;
 }
+
+/** Results that are looked at in one turn of the loop. */
+const BATCH = 1024;
 
 type Step = IteratorResult<readonly TaskResult[], undefined>;
 
@@ -79,13 +103,27 @@ class Announcer {
   }
 }
 
+/** What a run in progress is made of, beside its executor's side. */
+interface StartedParts {
+  readonly request: RunRequest;
+  readonly announcer: Announcer;
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly recording: Recording | undefined;
+  /** Its round has begun. */
+  readonly accounting: Accounting;
+  readonly decided: Iterable<TaskResult> | undefined;
+}
+
 class Started implements StartedRun {
   readonly results: AsyncIterable<readonly TaskResult[]>;
+  readonly stood: Readonly<Record<OutcomeKind, number>>;
   readonly #run: ExecutorRun;
   readonly #request: RunRequest;
   readonly #announcer: Announcer;
   readonly #clock: Clock;
   readonly #startedAt: number;
+  readonly #recording: Recording | undefined;
   readonly #accounting: Accounting;
   readonly #source: AsyncIterator<readonly TaskResult[]>;
   readonly #summary: Promise<Summary>;
@@ -95,16 +133,21 @@ class Started implements StartedRun {
   #wanted = false;
   #iterated = false;
   #finished = false;
+  #closed = false;
+  #pulling: Promise<Step> | undefined;
 
-  constructor(run: ExecutorRun, request: RunRequest, announcer: Announcer, clock: Clock, startedAt: number) {
+  constructor(run: ExecutorRun, parts: StartedParts) {
+    const { request, announcer, clock, startedAt, recording, accounting, decided } = parts;
     this.#run = run;
     this.#request = request;
     this.#announcer = announcer;
     this.#clock = clock;
     this.#startedAt = startedAt;
-    this.#accounting = new Accounting(request.run);
-    this.#accounting.startRound(request.round, request.plan.count);
-    this.#source = run.results[Symbol.asyncIterator]();
+    this.#recording = recording;
+    this.#accounting = accounting;
+    this.stood = accounting.outcomes;
+    const { results } = run;
+    this.#source = (decided === undefined ? results : following(decided, results))[Symbol.asyncIterator]();
     this.#summary = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -120,6 +163,10 @@ class Started implements StartedRun {
       // A caller that asks for the summary first and iterates right after is still the reader.
       setImmediate(() => this.#drainUnread());
     }
+    return this.#summary;
+  }
+
+  get ended(): Promise<Summary> {
     return this.#summary;
   }
 
@@ -144,7 +191,7 @@ class Started implements StartedRun {
   }
 
   resume(index: number): void {
-    this.#run.resume(index);
+    (this.#recording ?? this.#run).resume(index);
   }
 
   status(slowest: number): ExecutorStatus {
@@ -158,7 +205,28 @@ class Started implements StartedRun {
     }
     this.#iterated = true;
     this.#reader = 'caller';
-    return { next: () => this.#pull(), return: () => this.#detach() };
+    return { next: () => this.#read(), return: () => this.#detach() };
+  }
+
+  #read(): Promise<Step> {
+    if (!this.#closed) return this.#pull();
+    return Promise.reject(new MyriadError('closed', 'the fleet was closed before all results were read'));
+  }
+
+  async close(): Promise<void> {
+    if (this.#recording === undefined) return;
+    // Who reads goes on to the end.
+    while (!this.#finished && this.#reader !== 'none') {
+      await this.#pulling?.catch(() => {});
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.#pulling === undefined) break;
+    }
+    if (!this.#finished) {
+      this.#closed = true;
+      this.#reader = 'drain';
+      await this.#drain().catch(() => {});
+    }
+    await this.#summary.catch(() => {});
   }
 
   /** The reader went away: the run goes on as soon as somebody wants its summary. */
@@ -179,18 +247,28 @@ class Started implements StartedRun {
     while (!(await this.#pull()).done);
   }
 
-  /** The next batch, accounted for and announced. */
-  async #pull(): Promise<Step> {
+  #pull(): Promise<Step> {
+    const pulling = this.#next().finally(() => {
+      this.#pulling = undefined;
+    });
+    this.#pulling = pulling;
+    return pulling;
+  }
+
+  /** The next batch, accounted for, recorded and announced. */
+  async #next(): Promise<Step> {
     if (this.#finished) return { done: true, value: undefined };
     try {
       const step = await this.#source.next();
       if (step.done) {
-        this.#finish();
+        await this.#finish();
         return { done: true, value: undefined };
       }
       const time = this.#clock.epoch();
       for (const result of step.value) {
         this.#accounting.add(result);
+        const wait = this.#recording?.result(result);
+        if (wait !== undefined) await wait;
         this.#announcer.tell({ type: 'task:end', time, result });
       }
       return { done: false, value: step.value };
@@ -198,17 +276,19 @@ class Started implements StartedRun {
       // What is not accounted for must not go on either.
       this.#finished = true;
       this.#run.cancel('terminate');
+      await this.#recording?.close();
       this.#reject(error);
       throw error;
     }
   }
 
-  #finish(): void {
+  async #finish(): Promise<void> {
     this.#finished = true;
     const { stopped, stopReason = '', limitedBy } = this.#run.status(0);
     this.#accounting.endRound(this.#request.round);
     const durationMs = this.#clock.now() - this.#startedAt;
-    const summary = this.#accounting.summary({ durationMs, stopped, stopReason, limitedBy });
+    const counted = this.#accounting.summary({ durationMs, stopped, stopReason, limitedBy });
+    const summary = (await this.#recording?.end(counted)) ?? counted;
     this.#announcer.tell({ type: 'run:end', time: this.#clock.epoch(), summary });
     this.#resolve(summary);
   }
@@ -224,7 +304,7 @@ export async function startRun(
   listener: RunListener,
   options: StartOptions,
 ): Promise<StartedRun> {
-  const { clock, title, onOutput, secret, lent, redactor } = options;
+  const { clock, title, journal } = options;
   const startedAt = clock.now();
   const { run, job, plan } = request;
   const time = clock.epoch();
@@ -234,19 +314,61 @@ export async function startRun(
     run,
     job: job.kind,
     title,
-    planned: plan.count,
+    planned: plan.planned ?? plan.count,
   });
-  const hooks: ExecutorHooks = {
+  const recording = journal && new Recording(journal, request.round);
+  try {
+    const accounting = new Accounting(run);
+    accounting.startRound(request.round, plan.planned ?? plan.count);
+    if (options.before !== undefined) await countAll(options.before.results, accounting);
+    const executing = await executor.run(request, hooksOf(options, announcer, recording));
+    if (recording !== undefined) recording.run = executing;
+    announcer.begin();
+    const decided = options.before?.decided;
+    return new Started(executing, { request, announcer, clock, startedAt, recording, accounting, decided });
+  } catch (error) {
+    await recording?.close();
+    throw error;
+  }
+}
+
+function hooksOf(options: StartOptions, announcer: Announcer, recording: Recording | undefined): ExecutorHooks {
+  const { onOutput, secret, lent, redactor } = options;
+  return {
+    ...(recording && { claim: (index, attempt) => recording.claim(index, attempt) }),
     onStart: (event) => announcer.tell(event),
     onOutput: (event) => {
       announcer.tell(event);
-      return onOutput?.(event) ?? true;
+      const room = onOutput?.(event) ?? true;
+      return recording === undefined ? room : recording.output(event, room);
     },
     ...(secret ? { secret } : {}),
     ...(lent ? { lent } : {}),
     redactor,
   };
-  const executing = await executor.run(request, hooks);
-  announcer.begin();
-  return new Started(executing, request, announcer, clock, startedAt);
+}
+
+/** Counts what was decided before. */
+async function countAll(results: Iterable<TaskResult>, accounting: Accounting): Promise<void> {
+  let count = 0;
+  for (const result of results) {
+    accounting.addEarlier(result);
+    if (++count % BATCH === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
+/** What is decided already, then what executes. */
+async function* following(
+  decided: Iterable<TaskResult>,
+  results: AsyncIterable<readonly TaskResult[]>,
+): AsyncGenerator<readonly TaskResult[], undefined> {
+  let batch: TaskResult[] = [];
+  for (const result of decided) {
+    batch.push(result);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+  yield* results;
 }

@@ -29,9 +29,16 @@ export interface RunRequest {
 }
 
 export interface ExecutorHooks {
+  /**
+   * Records that a task is about to begin; it begins once this has resolved. Where it rejects the task ends as `not-run`, and the
+   * caller stops the run. @default nothing is recorded
+   */
+  claim?(index: number, attempt: number): Promise<void>;
   onStart(event: TaskStartEvent): void;
   /** Gather mode `stream`; false holds the task's output back until `resume(index)` of the run. */
   onOutput(event: TaskOutputEvent): boolean;
+  /** Each result as soon as it is made, long before somebody reads it; those of tasks that will not run as they are read. */
+  onEnd?(result: TaskResult): void;
   /** Secrets stay with the caller: no request, and so no journal and no wire, has them. */
   secret?(name: SecretName, target: Target): Secret | undefined;
   /** What tasks get on loan; nothing of it is plain data. */
@@ -79,6 +86,8 @@ export interface ExecutorRun {
    * becomes `not-run`. `reason`: one sentence for the summary. Nothing happens where the run was stopped before.
    */
   stop(reason: string): void;
+  /** No task starts while so many are unfinished; those that have started go on. Infinity: no such bound, as at the start. */
+  cap(unfinished: number): void;
   /** The consumer of `onOutput` has room again for this task. */
   resume(index: number): void;
   status(slowest: number): ExecutorStatus;

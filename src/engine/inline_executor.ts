@@ -17,6 +17,8 @@ export interface InlineExecutorOptions {
   readonly random: Random;
   /** Named in every result. @default 'main' */
   readonly name?: string;
+  /** How long the loop of this thread has been computing so far, in milliseconds. @default what Node says */
+  readonly busyMs?: () => number;
 }
 
 export class InlineExecutor implements Executor {
@@ -26,6 +28,7 @@ export class InlineExecutor implements Executor {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #wheel: TimerWheel;
+  readonly #busyMs: () => number;
   readonly #runs = new Set<InlineRun>();
   #closed: Promise<void> | undefined = undefined;
   #whenIdle: (() => void) | undefined = undefined;
@@ -37,6 +40,7 @@ export class InlineExecutor implements Executor {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#wheel = new TimerWheel(options.clock);
+    this.#busyMs = options.busyMs ?? (() => performance.eventLoopUtilization().active);
   }
 
   async run(request: RunRequest, hooks: ExecutorHooks): Promise<ExecutorRun> {
@@ -56,6 +60,7 @@ export class InlineExecutor implements Executor {
       random: this.#random,
       wheel: this.#wheel,
       executor: this.name,
+      busyMs: this.#busyMs,
       onFinished: (finished) => this.#finished(finished),
     });
     this.#runs.add(run);

@@ -6,8 +6,9 @@
  *   going, paused ──stop──▶ stopped                  the same, but what has begun on a host goes on to its end
  *   any ──all tasks have ended──▶ finished
  *
- * There is room while: a place is free and no task waits to have one back; fewer tasks than `connections` are in
- * progress; fewer than `fanout` results (at least 1,024) wait to be read. Nothing exists of a task before it starts.
+ * There is room while: a place is free and no task waits to have one back; fewer tasks than `connections`, and than the run's
+ * cap, are in progress; the rate and the number of silent hosts allow it; fewer than `fanout` results (at least 1,024) wait to be
+ * read. Nothing exists of a task before it starts. Which limits change while the run goes on says `adaptive.ts`.
  */
 import type { Clock, Random } from '../contracts/limits.ts';
 import type { Outcome } from '../contracts/outcome.ts';
@@ -15,13 +16,14 @@ import type { Host, Target, TaskResult } from '../contracts/task.ts';
 import type { JobKind } from '../jobs/job.ts';
 import type { ConnectOptions, Transport } from '../transport/transport.ts';
 import { TimerEntry, type TimerOwner, type TimerWheel } from '../util/timer_wheel.ts';
+import { type AdaptedRun, Adapter } from './adapter.ts';
 import { Bottleneck } from './bottleneck.ts';
 import type { ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './executor.ts';
 import { AddressLimits, Slots } from './limits.ts';
 import { ResultQueue, type ResultSource } from './result_queue.ts';
 import { Task } from './task.ts';
 import { textOf, untouchedResult } from './task_outcome.ts';
-import type { Gated, Held, ListedTask, Stage, StopCause, TaskRun } from './task_run.ts';
+import type { Gated, Held, ListedTask, Stage, StopCause } from './task_run.ts';
 
 /** Tasks started in one turn of the loop: each costs a tenth of a millisecond of connecting. */
 const STARTS_PER_TURN = 64;
@@ -44,11 +46,13 @@ export interface RunParts {
   readonly wheel: TimerWheel;
   /** The executor's name. */
   readonly executor: string;
+  /** How long the loop of this thread has been computing so far, in milliseconds. */
+  readonly busyMs: () => number;
   /** Called once, when the last task in progress has ended and none will start. */
   readonly onFinished: (run: InlineRun) => void;
 }
 
-export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner {
+export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOwner {
   readonly results: ResultQueue;
   readonly request: RunRequest;
   readonly hooks: ExecutorHooks;
@@ -64,6 +68,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   readonly handshakes: Slots;
   readonly addresses: AddressLimits;
   readonly bottleneck: Bottleneck;
+  readonly adapter: Adapter | undefined;
   readonly stages: Record<Stage, number> = { connecting: 0, handshaking: 0, running: 0, none: 0 };
   readonly gated = new Set<Gated>();
   readonly held = new Map<number, Held>();
@@ -75,6 +80,8 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   /** The plan index that starts next; behind it nothing exists. */
   #next = 0;
   #inProgress = 0;
+  #endedTasks = 0;
+  #cap = Infinity;
   #oldest: ListedTask | null = null;
   #newest: ListedTask | null = null;
   #startsLeft = 0;
@@ -98,10 +105,11 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.random = parts.random;
     this.wheel = parts.wheel;
     this.executor = parts.executor;
-    this.bottleneck = new Bottleneck(now);
+    this.bottleneck = new Bottleneck(now, limits.connectionsBy);
     this.places = new Slots(limits.fanout, this.bottleneck.places);
     this.handshakes = new Slots(limits.handshakes, this.bottleneck.handshakes);
-    this.addresses = new AddressLimits(limits.perAddress, this.bottleneck.addresses);
+    this.addresses = new AddressLimits(limits.perAddress, this.bottleneck.addresses, this.wheel);
+    this.adapter = limits.adapt && new Adapter(this, parts.busyMs);
     this.results = new ResultQueue(this);
     this.#onFinished = parts.onFinished;
     this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
@@ -136,6 +144,11 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.#stop('guard', 'leave');
   }
 
+  cap(unfinished: number): void {
+    this.#cap = unfinished;
+    this.#pump();
+  }
+
   resume(index: number): void {
     this.held.get(index)?.release();
   }
@@ -158,7 +171,19 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     };
   }
 
+  get inProgress(): number {
+    return this.#inProgress;
+  }
+
+  get endedTasks(): number {
+    return this.#endedTasks;
+  }
+
   placeLent(): void {
+    this.#pump();
+  }
+
+  roomier(): void {
     this.#pump();
   }
 
@@ -171,7 +196,8 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     task.older = null;
     task.newer = null;
     this.#inProgress -= 1;
-    this.results.push(result);
+    this.#endedTasks += 1;
+    this.#made(result);
     this.#pump();
     this.#checkOver();
   }
@@ -192,8 +218,12 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     while (late.length < LATE_BATCH && this.#next < this.#here) {
       const index = this.#next++;
       const target = this.#target(index);
-      if (typeof target === 'string') late.push(this.#unreadable(index, target));
-      else late.push(this.#untouched(target.index, target, target.iteration, NOT_RUN, time));
+      const result =
+        typeof target === 'string'
+          ? this.#unreadable(index, target)
+          : this.#untouched(target.index, target, target.iteration, NOT_RUN, time);
+      late.push(result);
+      this.hooks.onEnd?.(result);
     }
     return late;
   }
@@ -211,6 +241,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
   #stop(cause: StopCause, running: 'terminate' | 'leave'): void {
     if (this.#over) return;
     if (this.stopped === 'no') this.stopped = cause === 'run' ? 'deadline' : cause === 'guard' ? 'guard' : 'cancelled';
+    this.request.plan.feed?.stopped?.();
     // What has begun goes on after a guard's stop, within the run's deadline.
     if (cause !== 'guard') this.wheel.cancel(this.#deadline);
     for (let task = this.#oldest; task !== null; ) {
@@ -264,11 +295,13 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     const wanted = !this.paused && this.stopped === 'no' && this.#next < this.#here;
     const { fanout, connections, reader } = this.bottleneck;
     const noReader = this.results.unread >= this.#maxUnread;
-    const noConnection = this.#inProgress >= this.request.limits.connections;
+    const noConnection = this.#inProgress >= (this.adapter?.connections ?? this.request.limits.connections);
+    const capped = this.#inProgress >= this.#cap;
     reader.set(wanted && noReader);
     connections.set(wanted && noConnection);
     fanout.set(wanted && !this.places.free);
-    return wanted && !noReader && !noConnection && this.places.free;
+    const room = wanted && !capped && !noReader && !noConnection && this.places.free;
+    return this.adapter?.allows(room) ?? room;
   }
 
   /** The loop gets a turn between starts, so that ten thousand of them do not stall it. */
@@ -287,17 +320,23 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     const index = this.#next++;
     const target = this.#target(index);
     if (typeof target === 'string') {
-      this.results.push(this.#unreadable(index, target));
+      this.#made(this.#unreadable(index, target));
       return;
     }
     this.places.tryTake();
     this.#inProgress += 1;
+    this.adapter?.tries();
     const task = new Task(this, target, target.index);
     task.older = this.#newest;
     if (this.#newest === null) this.#oldest = task;
     else this.#newest.newer = task;
     this.#newest = task;
     task.start();
+  }
+
+  #made(result: TaskResult): void {
+    this.results.push(result);
+    this.hooks.onEnd?.(result);
   }
 
   /** The plan's task, or a sentence about why it could not be read. */
@@ -326,6 +365,7 @@ export class InlineRun implements ExecutorRun, TaskRun, ResultSource, TimerOwner
     this.#over = true;
     this.#limitedBy = this.bottleneck.overall();
     this.wheel.cancel(this.#deadline);
+    this.adapter?.close();
     this.results.wake();
     this.#onFinished(this);
   }

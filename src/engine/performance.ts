@@ -2,7 +2,7 @@
  * One performance of a job on an open connection: the engine's side of `JobKind.perform`.
  *
  *   opening ──started, first output──▶ running        deadline `open`, then `command`, and `idle` between outputs
- *   opening ──begin while paused──▶ gated ──▶ opening  deadline off; what has not begun waits for `unpause`
+ *   opening ──begin──▶ gated ──▶ opening               deadline off; waits for `unpause`, and for the record of its start
  *   opening, running ──halt──▶ stopping                the job's `stop` is called; bounded by graceMs + 5 s
  *   any ──perform settles──▶ over                      or the connection was destroyed, or it was left
  *
@@ -16,6 +16,7 @@ import { type Lent, type SecretName, StoppedError, type TaskContext } from '../j
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import type { Connection, OutputSink } from '../transport/transport.ts';
 import type { TimerEntry } from '../util/timer_wheel.ts';
+import type { ExecutorHooks } from './executor.ts';
 import type { Gathered } from './gather.ts';
 import type { RedactedStreams } from './redact.ts';
 import { isOutcome, stoppedOutcome, textOf } from './task_outcome.ts';
@@ -62,6 +63,9 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   #over = false;
   #halted: StopCause | undefined = undefined;
   #openGate: (() => void) | undefined = undefined;
+  /** The record of the start, once it was asked for. */
+  #claim: Promise<void> | undefined = undefined;
+  #recorded = false;
   #heldBack = false;
   #redacted: RedactedStreams | undefined = undefined;
 
@@ -71,7 +75,7 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
     this.#run = performer.run;
     this.run = request.run;
     this.target = performer.target;
-    this.count = request.plan.count;
+    this.count = request.plan.planned ?? request.plan.count;
     this.connection = connection;
     this.sink = this;
     this.lingerMs = request.lingerMs;
@@ -82,13 +86,16 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   /** What it is at, in a word. */
   get doing(): string {
     if (this.#halted !== undefined) return 'stopping';
-    if (this.#openGate !== undefined) return 'paused';
+    if (this.#openGate !== undefined) return this.#run.paused ? 'paused' : 'open';
     return this.began === 'yes' ? 'command' : 'open';
   }
 
   /** Lets the job perform. */
   start(): void {
+    const { hooks, kind, paused } = this.#run;
     this.#run.wheel.arm(this.#performer.deadline, this.#run.request.limits.deadlines.openMs);
+    // The channel opens meanwhile, so that the record costs no time of its own.
+    if (hooks.claim !== undefined && kind.session && !paused) this.#claimed(hooks.claim);
     let settled: Promise<Outcome>;
     try {
       settled = Promise.resolve(this.#run.kind.perform(this.#run.prepared, this));
@@ -105,25 +112,53 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   begin(): Promise<void> | undefined {
     if (this.#over || this.#halted !== undefined || this.#run.stopped !== 'no') return new Promise<void>(() => {});
     if (this.began !== 'no') return undefined;
-    if (!this.#run.paused) {
+    const { paused, hooks, wheel } = this.#run;
+    if (!paused && (hooks.claim === undefined || this.#recorded)) {
       this.#begun();
       return undefined;
     }
-    this.#run.wheel.cancel(this.#performer.deadline);
-    this.#run.gated.add(this);
+    wheel.cancel(this.#performer.deadline);
     return new Promise<void>((resolve) => {
       this.#openGate = resolve;
+      this.#approach();
     });
   }
 
   /** The run goes on: what waited for it begins. */
   openGate(): void {
+    if (this.#openGate !== undefined && !this.#over) this.#approach();
+  }
+
+  /** At the gate, again after each wait. */
+  #approach(): void {
+    const { paused, gated, hooks } = this.#run;
+    if (paused) gated.add(this);
+    else if (hooks.claim === undefined || this.#recorded) this.#pass();
+    else {
+      const again = (): void => this.openGate();
+      // Without a record nothing begins; the caller stops the run.
+      this.#claimed(hooks.claim).then(again, () => this.halt('guard'));
+    }
+  }
+
+  /** Asks for the record of the start, once. */
+  #claimed(claim: NonNullable<ExecutorHooks['claim']>): Promise<void> {
+    if (this.#claim === undefined) {
+      this.#claim = claim(this.target.index, this.#performer.attempt).then(() => {
+        this.#recorded = true;
+      });
+      // It may fail before the job is at the gate.
+      this.#claim.catch(() => {});
+    }
+    return this.#claim;
+  }
+
+  #pass(): void {
     const open = this.#openGate;
-    if (open === undefined || this.#over) return;
     this.#openGate = undefined;
     this.#run.wheel.arm(this.#performer.deadline, this.#run.request.limits.deadlines.openMs);
     this.#begun();
-    open();
+    open?.();
   }
 
   started(): void {

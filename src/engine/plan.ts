@@ -5,6 +5,8 @@ import type { Target } from '../contracts/task.ts';
 export interface Plan {
   /** Tasks. */
   readonly count: number;
+  /** Tasks of the whole run, where these are what is left of it; theirs are the indices. @default count */
+  readonly planned?: number | undefined;
   /** Distinct hosts. */
   readonly hosts: number;
   /** The task at `index`, 0 ≤ index < count. */
@@ -21,4 +23,6 @@ export interface PlanFeed {
   readonly ended: boolean;
   /** Set by the run; called when there are more, or the end. */
   more: (() => void) | undefined;
+  /** Called by the run when it is stopped: nothing that is not here will run, so that all may come, and the end. */
+  stopped?(): void;
 }

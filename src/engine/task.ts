@@ -3,7 +3,8 @@
  *
  *   connecting ──limit full──▶ waiting ──admitted──▶ connecting      deadline of the phase; off while waiting
  *   connecting ──failed, to be tried again──▶ backoff ──▶ connecting  a new attempt; one connection at a time
- *   connecting ──connected──▶ performing                             by way of waiting, where the place was lent
+ *   connecting ──connected──▶ performing                             by way of waiting, where the place was lent;
+ *                                                                    phase `open` alone, where the connection was there already
  *   performing ──failed before it began, to be tried again──▶ backoff
  *   any ──outcome, deadline, stop──▶ over                            everything is given back, the result goes out
  *
@@ -16,9 +17,11 @@ import type { Connection, ConnectPhase } from '../transport/transport.ts';
 import { TimerEntry, type TimerOwner } from '../util/timer_wheel.ts';
 import { Admission, type Step } from './admission.ts';
 import { Attempt, type AttemptedTask } from './attempt.ts';
+import type { Bottleneck } from './bottleneck.ts';
 import { Gathered } from './gather.ts';
+import type { Blockage } from './limits.ts';
 import { Performance, type Performer } from './performance.ts';
-import { Backoff } from './retry.ts';
+import { Backoff, localLimitOf, saysPenalty } from './retry.ts';
 import { outcomeOfError, outcomeOfPerformance, stoppedOutcome } from './task_outcome.ts';
 import { DeadlineError, type ListedTask, type Stage, type StopCause, type TaskRun } from './task_run.ts';
 
@@ -26,7 +29,13 @@ import { DeadlineError, type ListedTask, type Stage, type StopCause, type TaskRu
 const HANDSHAKE_PATIENCE_MS = 1_000;
 
 /** The deadline of each phase. */
-const DEADLINE = { dns: 'dnsMs', connect: 'connectMs', handshake: 'handshakeMs', auth: 'authMs' } as const;
+const DEADLINE = {
+  dns: 'dnsMs',
+  connect: 'connectMs',
+  handshake: 'handshakeMs',
+  auth: 'authMs',
+  open: 'openMs',
+} as const;
 
 type Mode = 'connecting' | 'waiting' | 'backoff' | 'performing' | 'over';
 type TimedPhase = keyof PhaseTimes;
@@ -43,6 +52,13 @@ function destroy(connection: Connection, reason: Error): void {
 function stopError(cause: StopCause): Error {
   if (cause === 'cancelled') return new MyriadError('aborted', 'stopped by the user');
   return cause === 'guard' ? new MyriadError('aborted', 'the run was stopped') : new DeadlineError(cause);
+}
+
+/** What a wait after `outcome` is put down to. */
+function backoffIn(bottleneck: Bottleneck, outcome: Outcome): Blockage {
+  if (outcome.kind !== 'unreachable' || outcome.cause !== 'local-limit') return bottleneck.throttled;
+  bottleneck.noteLocalLimit(localLimitOf(outcome.message));
+  return bottleneck.localLimit;
 }
 
 export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
@@ -67,7 +83,11 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   #reached: Reached | undefined = undefined;
   #performance: Performance | undefined = undefined;
   #backoff: Backoff | undefined = undefined;
+  /** What the present wait between attempts counts as. */
+  #backoffFor: Blockage | undefined = undefined;
   #phases: PhaseTimes = {};
+  /** A login waited for somebody on this side: its time says nothing of the host. */
+  #helped = false;
   #phase: TimedPhase | undefined = undefined;
   #entering: Step = 'dns';
   /** The host's own deadline of the phase that it is entering. */
@@ -144,6 +164,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     }
     this.#entering = phase;
     this.#ownMs = ownMs;
+    if (phase === 'open') this.run.adapter?.reused();
     if (!this.#admission.admit(phase, address)) return this.#startWaiting();
     this.#entered(phase);
     return undefined;
@@ -154,6 +175,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     const { wheel, clock } = this.run;
     const held = watch === this.#watch && this.#mode === 'connecting' && this.deadline.armed;
     if (!held) return () => {};
+    this.#helped = true;
     const leftMs = this.deadline.due - clock.now();
     wheel.cancel(this.deadline);
     return () => {
@@ -164,12 +186,17 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     };
   }
 
+  /** The attempt stands in a queue outside the engine. */
+  queues(what: string): () => void {
+    return this.run.bottleneck.queues(what);
+  }
+
   /** The admission's side: what was waited for is there. */
   admitted(): void {
     const admitted = this.#admitted;
     const step = this.#entering;
     this.#waitOver();
-    if (step === 'open') this.#perform();
+    if (this.#connection !== undefined) this.#perform();
     else this.#entered(step);
     admitted?.();
   }
@@ -177,7 +204,8 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   expired(entry: TimerEntry): void {
     if (this.#mode === 'performing') this.#performance?.expired(entry);
     else if (this.#mode === 'backoff' && entry === this.deadline) {
-      this.run.bottleneck.throttled.end();
+      this.#backoffFor?.end();
+      this.run.adapter?.tries();
       this.start();
     } else if (entry === this.idle) this.#silent();
     else if (this.#mode === 'connecting') this.#cutOff(this.#connectPhase());
@@ -224,6 +252,8 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.run.wheel.cancel(this.deadline);
     this.run.wheel.cancel(this.idle);
     this.#leavePhase(this.run.clock.now());
+    const { auth } = this.#phases;
+    if (auth !== undefined && !this.#helped) this.run.adapter?.loggedIn(auth.end - auth.start);
     this.#entering = 'open';
     if (this.#admission.admit('open')) this.#perform();
     else void this.#startWaiting();
@@ -233,8 +263,9 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     if (watch !== this.#watch) return;
     if (this.#mode === 'waiting') this.#stopWaiting();
     const outcome = outcomeOfError(this.run.transport, error, 'no');
-    if (outcome.kind === 'unreachable' && outcome.cause === 'throttled') this.#admission.throttled(this.target.label);
-    if (!this.#tryAgain(outcome)) this.#finish(outcome);
+    const throttled = outcome.kind === 'unreachable' && outcome.cause === 'throttled';
+    const penalty = throttled && this.#admission.throttled(this.target.label, saysPenalty(outcome));
+    if (!this.#tryAgain(outcome, penalty)) this.#finish(outcome);
   }
 
   #perform(): void {
@@ -246,10 +277,11 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   }
 
   /** True: the task waits for its next attempt. */
-  #tryAgain(outcome: Outcome): boolean {
+  #tryAgain(outcome: Outcome, penalty = false): boolean {
     const { run } = this;
+    run.adapter?.failed(outcome, penalty);
     this.#backoff ??= new Backoff();
-    const delay = this.#backoff.next(outcome, run.clock.now(), this.#waitedMs, run.request.limits, run.random);
+    const delay = this.#backoff.next(outcome, run.clock.now(), this.#waitedMs, run.request.limits, run.random, penalty);
     if (delay === undefined) return false;
     this.#endAttempt();
     this.#admission.attemptOver();
@@ -257,7 +289,8 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.notes.length = 0;
     this.#mode = 'backoff';
     this.#toStage('connecting');
-    run.bottleneck.throttled.begin();
+    this.#backoffFor = backoffIn(run.bottleneck, outcome);
+    this.#backoffFor.begin();
     run.wheel.arm(this.deadline, delay);
     if (this.#admission.holdsPlace) run.wheel.arm(this.idle, run.request.limits.patienceMs);
     return true;
@@ -272,7 +305,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   /** Ends the task before its job performs. */
   #cutOff(cause: StopCause): void {
     if (this.#mode === 'over') return;
-    if (this.#mode === 'backoff') this.run.bottleneck.throttled.end();
+    if (this.#mode === 'backoff') this.#backoffFor?.end();
     const watch = this.#watch;
     this.#watch = undefined;
     // Before the task ends: the next one must not open its socket while this one's is still there.
@@ -283,7 +316,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
 
   #connectPhase(): ConnectPhase {
     const phase = this.#phase;
-    return phase === undefined || phase === 'open' || phase === 'command' ? 'connect' : phase;
+    return phase === undefined || phase === 'command' ? 'connect' : phase;
   }
 
   #startWaiting(): Promise<void> {
@@ -322,12 +355,14 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     const { limits } = request;
     const now = this.run.clock.now();
     if (this.#phase !== phase) {
+      // The connection that was there is no good: what counts is the new one.
+      if (phase !== 'open' && this.#phases.open !== undefined) this.#phases = {};
       this.#enterPhase(phase, now);
       wheel.arm(this.deadline, this.#ownMs ?? limits.deadlines[DEADLINE[phase]], now);
     } else if (this.#leftMs !== undefined) wheel.arm(this.deadline, this.#leftMs, now);
     this.#leftMs = undefined;
-    if (phase === 'dns' || phase === 'connect') {
-      this.#toStage('connecting');
+    if (phase === 'dns' || phase === 'connect' || phase === 'open') {
+      this.#toStage(phase === 'open' ? 'running' : 'connecting');
       if (this.#admission.holdsPlace) wheel.arm(this.idle, limits.patienceMs, now);
       return;
     }

@@ -1,6 +1,6 @@
 /** What the tasks of a run share, and what they tell it: the run's side of a task. */
 import type { Clock, Random } from '../contracts/limits.ts';
-import type { Phase } from '../contracts/outcome.ts';
+import type { Outcome, Phase } from '../contracts/outcome.ts';
 import type { TaskResult } from '../contracts/task.ts';
 import type { JobKind } from '../jobs/job.ts';
 import type { ConnectOptions, Transport } from '../transport/transport.ts';
@@ -35,6 +35,20 @@ export interface ListedTask {
   stop(cause: StopCause, running: 'terminate' | 'leave'): void;
 }
 
+/** What tasks tell those limits of their run that change. */
+export interface Adapting {
+  /** A task starts, or tries again. */
+  tries(): void;
+  /** It is about to connect to `address`, as the transport names it. */
+  reached(address: string | undefined): void;
+  /** It needs no login: its connection was there. */
+  reused(): void;
+  /** Its login took so long. */
+  loggedIn(ms: number): void;
+  /** A try came to nothing; `penalty`: the host lets nobody in from here for a while. */
+  failed(outcome: Outcome, penalty: boolean): void;
+}
+
 export interface TaskRun {
   readonly request: RunRequest;
   readonly hooks: ExecutorHooks;
@@ -51,6 +65,8 @@ export interface TaskRun {
   readonly handshakes: Slots;
   readonly addresses: AddressLimits;
   readonly bottleneck: Bottleneck;
+  /** Missing where no limit of the run changes. */
+  readonly adapter: Adapting | undefined;
   readonly stages: Record<Stage, number>;
   readonly paused: boolean;
   readonly stopped: 'no' | 'cancelled' | 'deadline' | 'guard';

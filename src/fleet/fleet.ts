@@ -2,18 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { MyriadError } from '../contracts/errors.ts';
-import type { Clock } from '../contracts/limits.ts';
+import type { Clock, Limits } from '../contracts/limits.ts';
 import type { Host } from '../contracts/task.ts';
-import { startRun } from '../engine/engine.ts';
+import { type StartedRun, startRun } from '../engine/engine.ts';
 import type { Executor } from '../engine/executor.ts';
 import { HostPlan } from '../engine/host_plan.ts';
 import { InlineExecutor } from '../engine/inline_executor.ts';
+import type { Plan } from '../engine/plan.ts';
 import { Redactor } from '../engine/redact.ts';
 import { Secrets } from '../engine/secrets.ts';
 import type { HostSet } from '../hostset/hostset.ts';
 import type { HostParts } from '../hostset/label.ts';
 import type { HostKeysOptions } from '../jobs/host_keys.ts';
 import type { JobKind, JobSpec } from '../jobs/job.ts';
+import type { JournalWriter } from '../journal/journal.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import { LocalTransport } from '../transport/local/local_transport.ts';
 import { DnsResolver } from '../transport/native/dns_resolver.ts';
@@ -22,7 +24,10 @@ import { SystemResolver } from '../transport/native/system_resolver.ts';
 import { OpensshTransport } from '../transport/openssh/openssh_transport.ts';
 import type { Transport, TransportName } from '../transport/transport.ts';
 import { type ExecutionOptions, needPosix, readScript, resolveExecution, SudoSecrets } from './execution.ts';
+import type { Known } from './inventories.ts';
+import { type NewRun, type Recorded, recordRun } from './journaling.ts';
 import { jobKinds } from './kinds.ts';
+import { readMachine, withinMachine } from './machine.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet, resolveRun } from './options.ts';
 import { type PasswordSource, Passwords, passwordSource } from './passwords.ts';
 import { type LoadedConfig, loadConfig, resolveHost } from './reach/config.ts';
@@ -30,20 +35,23 @@ import type { HostKeyStore } from './reach/host_keys.ts';
 import { opensshArgs } from './reach/openssh_args.ts';
 import { ReachingTransport } from './reach/reaching_transport.ts';
 import { Router } from './reach/router.ts';
+import { Resumption } from './resuming.ts';
 import { Run, type StartEngine } from './run.ts';
 import { type AidOptions, RunAids } from './run_aids.ts';
+import { RunWaves } from './run_waves.ts';
 import { parseJump, selectHosts } from './selection.ts';
 import { SentSecrets } from './sent_secrets.ts';
 import { askedOnce, keptHere, openThreads, refuseKept, threadsForRun } from './threads.ts';
 import { type HostKeys, type LearnOptions, type Learnt, type LookOptions, learn, lookOptions } from './trust.ts';
 import { ScanTransport } from './trust_transport.ts';
+import { resolveWaves } from './waves.ts';
 
 const systemClock: Clock = {
   now: () => performance.now(),
   epoch: () => Date.now(),
   setTimer(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
-    return { cancel: () => clearTimeout(timer) };
+    return { cancel: () => clearTimeout(timer), unref: () => void timer.unref() };
   },
 };
 
@@ -59,6 +67,7 @@ export class Fleet implements AsyncDisposable {
   readonly #options: FleetOptions;
   readonly #resolved: ResolvedFleet;
   readonly #hosts: HostSet;
+  readonly #known: Known | undefined;
   readonly #transports = new Map<TransportName, Transport>();
   readonly #executor: InlineExecutor;
   #threads: Executor | undefined;
@@ -69,6 +78,9 @@ export class Fleet implements AsyncDisposable {
   readonly #runs = new Set<Run>();
   /** Of runs that are not at their end yet. */
   readonly #aids = new Set<RunAids>();
+  readonly #checks = new Set<RunWaves>();
+  readonly #started = new Set<StartedRun>();
+  readonly #resumption: Resumption | undefined;
   /** What no output may show. */
   readonly #secrets = new Secrets();
   readonly #sent = new SentSecrets(this.#secrets);
@@ -83,11 +95,18 @@ export class Fleet implements AsyncDisposable {
   #closed = false;
 
   constructor(options: FleetOptions) {
-    this.#options = askedOnce(options);
-    this.#resolved = resolveFleet(options);
+    const resumption = options.resume === undefined ? undefined : new Resumption(options);
+    const all = resumption?.fleet ?? options;
+    this.#resumption = resumption;
+    this.#resolved = resolveFleet(all);
     if (typeof options.password === 'string') this.#sent.passwords(options.password);
-    this.#hosts = selectHosts(options);
-    this.#jump = parseJump(options.jump);
+    const selection = resumption ?? selectHosts(all);
+    this.#hosts = selection.hosts;
+    this.#known = 'known' in selection ? selection.known : undefined;
+    const variables = 'variables' in selection ? selection.variables : all.variables;
+    this.#options = askedOnce(variables ? { ...all, variables } : all);
+    for (const text of this.#known?.warnings ?? []) this.#warn(text);
+    this.#jump = parseJump(all.jump);
     this.#executor = new InlineExecutor({
       kinds: this.#kinds,
       transports: this.#transports,
@@ -104,6 +123,16 @@ export class Fleet implements AsyncDisposable {
   /** The hosts, in order, as they are walked: never a list. */
   hosts(): Iterable<Host> {
     return this.#hosts;
+  }
+
+  /** What inventories and `variables` say of a host. */
+  about(host: Host): { readonly variables: Readonly<Record<string, string>>; readonly groups: readonly string[] } {
+    return { variables: this.#options.variables?.(host) ?? {}, groups: this.#known?.find(host)?.groups ?? [] };
+  }
+
+  /** The groups of the inventory with their hosts. Throws `usage` where there is none. */
+  groups(): Iterable<readonly [string, HostSet]> {
+    return this.#known?.groups() ?? [];
   }
 
   /** False where host keys are not verified. */
@@ -155,7 +184,8 @@ export class Fleet implements AsyncDisposable {
       passwords: this.#passwords,
     });
     const resolver = options.resolver === 'system' ? new SystemResolver() : dns;
-    return { router, own: new NativeTransport({ resolver, clock: systemClock, random: Math.random }) };
+    const { warm } = this.#resolved;
+    return { router, own: new NativeTransport({ resolver, clock: systemClock, random: Math.random, warm }) };
   }
 
   async #openNative(): Promise<void> {
@@ -181,7 +211,7 @@ export class Fleet implements AsyncDisposable {
   run(command: string, options: RunOptions = {}): Run {
     const { okStatus, variables, template = variables !== undefined, shell } = options;
     const { spec: execution, password } = resolveExecution(options);
-    const aids = this.#lend(options);
+    const aids = this.#lend(options, template);
     if (aids.terminal) needPosix('tty', shell);
     if (aids.terminal && execution) {
       throw new MyriadError('usage', `tty: it goes together with none of ${Object.keys(execution).join(', ')} yet`);
@@ -216,8 +246,23 @@ export class Fleet implements AsyncDisposable {
   local(program: string, args: readonly string[] = [], options: RunOptions = {}): Run {
     if (options.tty) throw new MyriadError('usage', 'tty: a local program gets none');
     refuseExecution('a local program', options);
+    if (options.checkOn !== undefined) throw new MyriadError('usage', 'checkOn: a local program has no host to check');
     const aids = this.#lend(options);
     return this.#run(spec('local', { program, args, okStatus: options.okStatus, ...aids.spec }), options, aids);
+  }
+
+  /**
+   * Goes on with the run that `resume` of the fleet names: tasks that have their result are not repeated, and count in the summary as
+   * they ended; what may have run when it crashed becomes `lost(crash)`, or with `idempotent` is done over. The journal holds no
+   * secrets: what the run was given of them is given again.
+   */
+  resume(options: RunOptions = {}): Run {
+    const resumption = this.#resumption;
+    if (resumption === undefined)
+      throw new MyriadError('usage', 'resume: give the run to the fleet, as fleet({ resume })');
+    const all = resumption.options(options);
+    const { password } = resolveExecution(options);
+    return this.#run(resumption.job(options), all, this.#lend(all), password, resumption);
   }
 
   /** Resolves, connects, verifies and logs in to every host, and runs nothing: `ok` is a host on which a run would begin. */
@@ -257,12 +302,13 @@ export class Fleet implements AsyncDisposable {
     if (!this.#transports.has('scan')) this.#transports.set('scan', new ScanTransport(router, own, sshfp));
   }
 
-  #lend(options: AidOptions): RunAids {
-    const { variables } = this.#options;
+  /** `template`: variables of hosts may be asked for. */
+  #lend(options: AidOptions, template = true): RunAids {
+    const variables = template ? this.#options.variables : undefined;
     return new RunAids(options, { destination: (host) => this.destination(host), ...(variables && { variables }) });
   }
 
-  #run(job: JobSpec, options: RunOptions, aids: RunAids, sudo?: PasswordSource): Run {
+  #run(job: JobSpec, options: RunOptions, aids: RunAids, sudo?: PasswordSource, resumed?: Resumption): Run {
     if (this.#closed) throw new MyriadError('closed', 'the fleet is closed');
     const kind = this.#kinds.get(job.kind)!;
     const valid = kind.validate(job.options);
@@ -271,17 +317,25 @@ export class Fleet implements AsyncDisposable {
     const title = redactor.text(kind.title(valid));
     const sudoPassword = this.#sent.passwords(sudo);
     const plan = new HostPlan(this.#hosts, repeat);
-    const id = newRunId();
+    const todo = resumed?.planOf(plan) ?? plan;
+    const id = resumed?.id ?? newRunId();
+    const record = this.#recorder({ id, title, job, limits, repeat, options, redactor }, kind, resumed);
+    let journal: JournalWriter | undefined;
+    const waves = this.#waves(options, { run: id, plan: todo, limits, redactor, gather, maxOutput, lingerMs, graceMs });
     const start: StartEngine = async (listener, onOutput) => {
       if (kind.transport === 'native') await this.prepare();
       else if (kind.transport === 'scan') await this.#openScan();
       else this.#openLocal();
+      const executor = this.#executorOf(kind, plan.count, options);
+      const over = waves?.over(executor, listener) ?? executor;
+      const recorded = await record?.();
+      journal = recorded?.journal;
       const request = {
         run: id,
-        round: 0,
-        plan,
+        round: recorded?.round ?? 0,
+        plan: todo,
         job,
-        limits,
+        limits: withinMachine(limits, readMachine(), plan.hosts),
         gather,
         maxOutput,
         lingerMs,
@@ -290,23 +344,71 @@ export class Fleet implements AsyncDisposable {
       };
       const secret = sudoPassword && ((_name: 'sudo', host: Host) => this.#sudoSecret(sudoPassword, host));
       const { lent } = aids;
-      const more = { title, onOutput, clock: systemClock, lent, redactor, ...(secret && { secret }) };
-      return startRun(this.#executorOf(kind, plan.count, options), request, listener, more);
+      const { before } = recorded ?? {};
+      const more = { title, onOutput, clock: systemClock, lent, redactor, journal, before, ...(secret && { secret }) };
+      const started = await startRun(over, request, listener, more);
+      if (journal !== undefined) this.#keep(started);
+      return started;
     };
     const check = () => aids.check(kind.hostNames?.(valid) ?? new Set(), this.#hosts, kind.refusal?.(valid));
     const resize = (columns: number, rows: number) => aids.resize(columns, rows);
-    const run = new Run(id, title, plan, { start, check, resize, onStop: options.onStop }, options.signal);
+    const parts = { start, check, resize, waves, journal: () => journal?.path, onStop: options.onStop };
+    const run = new Run(id, title, plan, parts, options.signal);
     if (options.listener) run.on(options.listener);
     if (this.#spent !== undefined) run.stop(this.#spent);
     this.#runs.add(run);
     this.#aids.add(aids);
+    if (waves) this.#checks.add(waves);
     run.on(({ type }) => {
       if (type !== 'run:end') return;
       this.#runs.delete(run);
       this.#aids.delete(aids);
+      if (waves) this.#checks.delete(waves);
       void aids.close();
     });
     return run;
+  }
+
+  /** How a run gets into the journal; undefined: it does not. */
+  #recorder(
+    run: Omit<NewRun, 'hosts' | 'fleet' | 'tell'>,
+    kind: JobKind,
+    resumed: Resumption | undefined,
+  ): (() => Promise<Recorded>) | undefined {
+    if (resumed !== undefined) return () => resumed.go(run.options);
+    const { journal = false } = this.#options;
+    // To look at hosts is no deed that could be gone on with.
+    if (journal === false || kind.transport === 'scan' || run.job.kind === 'check') return undefined;
+    const tell = (text: string) => this.#warn(text);
+    return () => recordRun({ ...run, hosts: this.#hosts, fleet: this.#options, tell });
+  }
+
+  /** The journal is complete only when every result has been read: at the latest when the fleet is closed. */
+  #keep(started: StartedRun): void {
+    this.#started.add(started);
+    const over = () => this.#started.delete(started);
+    started.ended.then(over, over);
+  }
+
+  #waves(options: RunOptions, of: WavedRun): RunWaves | undefined {
+    const { plan, limits, redactor, ...request } = of;
+    const waves = resolveWaves(options, limits.deadlines.runMs);
+    if (waves === undefined) return undefined;
+    const kind = this.#kinds.get('command')!;
+    return new RunWaves({
+      waves,
+      request,
+      plan,
+      limits,
+      redactor,
+      clock: systemClock,
+      command: (command) => spec('command', { command, shell: options.shell }),
+      executor: async (hosts) => {
+        await this.prepare();
+        return this.#executorOf(kind, hosts, {});
+      },
+      threads: threadsForRun(this.#options.threads ?? 'auto', plan.count) > 1,
+    });
   }
 
   /** Threads where the run is worth them, and has nothing that stays on the main thread. */
@@ -320,6 +422,7 @@ export class Fleet implements AsyncDisposable {
     }
     this.#threads ??= openThreads({
       options: this.#options,
+      warm: this.#resolved.warm,
       clock: systemClock,
       warn: (text) => this.#warn(text),
       router: async () => (await this.#open(false)).router,
@@ -346,10 +449,12 @@ export class Fleet implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     await Promise.all([this.#executor.close(), this.#threads?.close()]);
+    await Promise.all([...this.#started].map((started) => started.close()));
+    this.#resumption?.close();
     this.#passwords?.clear();
     this.#sudo.clear();
     this.#secrets.clear();
-    await Promise.all([...this.#aids].map((aids) => aids.close()));
+    await Promise.all([...this.#aids, ...this.#checks].map((each) => each.close()));
     this.#dns?.close();
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
     // The transport of runs closes what it stands on; without it nobody has.
@@ -374,6 +479,18 @@ function refuseExecution(what: string, options: ExecutionOptions): void {
   const { spec: asked } = resolveExecution(options);
   const given = [...Object.keys(asked ?? {}), ...(options.shell === undefined ? [] : ['shell'])];
   if (given.length > 0) throw new MyriadError('usage', `${given.join(', ')}: ${what} gets none`);
+}
+
+/** What waves have to know of a run. */
+interface WavedRun {
+  readonly run: string;
+  readonly plan: Plan;
+  readonly limits: Limits;
+  readonly redactor: Redactor;
+  readonly gather: 'collect' | 'stream' | 'discard';
+  readonly maxOutput: number;
+  readonly lingerMs: number;
+  readonly graceMs: number;
 }
 
 /** What all ways to hosts stand on. */

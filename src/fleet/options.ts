@@ -4,13 +4,19 @@ import type { RunListener } from '../contracts/events.ts';
 import { DEFAULT_DEADLINES, type Deadlines, type Gather, type Limits } from '../contracts/limits.ts';
 import type { Variables } from '../jobs/template.ts';
 import type { HostKeyPolicy } from '../ssh/host_key_policy.ts';
+import type { WarmOptions } from '../transport/native/warm_pool.ts';
+import { type AskedLimits, adaptation, resolveRate } from './adaptation.ts';
 import { connectionLimit } from './descriptors.ts';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './execution.ts';
+import { JOURNALING_OPTIONS, type JournalingOptions, RECORD_OPTIONS, type RecordOptions } from './journal_options.ts';
 import type { AnswerSource, PasswordSource } from './passwords.ts';
 import { AID_OPTIONS, type AidOptions } from './run_aids.ts';
+import { SELECTION_OPTIONS, type SelectionOptions } from './selection_options.ts';
+import { resolveWarm, WARM_OPTIONS, type WarmFleetOptions } from './warm.ts';
+import { WAVE_OPTIONS, type WaveOptions } from './waves.ts';
 
 /** Which hosts, how to reach them, how many at once. */
-export interface FleetOptions {
+export interface FleetOptions extends SelectionOptions, WarmFleetOptions, JournalingOptions {
   /** Host sets, such as `web[1-100].example.org`, `10.0.0.0/24` or `deploy@db1:2222`. */
   readonly hosts?: string | readonly string[];
   /** Files with one host set a line; blank lines and `#` comments are skipped. */
@@ -51,14 +57,22 @@ export interface FleetOptions {
   readonly hostKeys?: HostKeyPolicy;
   /** known_hosts files; new keys go to the first. @default as ssh_config says, else the usual four */
   readonly knownHosts?: string | readonly string[];
-  /** Tasks in progress at once. @default 'auto': 512, or what the descriptor limit leaves */
+  /**
+   * Tasks in progress at once. `auto`: 512 at first, or what the descriptor limit leaves; more while that helps, fewer where
+   * something gives way. @default 'auto'
+   */
   readonly fanout?: number | 'auto';
   /**
+   * Logins per second; `max`: any number. @default with `fanout` auto and hosts off loopback 50 at first, and twice as many each
+   * second while they stay fast; else `max`
+   */
+  readonly rate?: number | 'max';
+  /**
    * Threads that talk to hosts; 1: the main thread does. `auto`: one less than there are cores, where a run has 2,000 tasks for each.
-   * Split between them are `fanout`, `handshakes` and `perAddress`, so that a small one of these makes them fewer. @default 'auto'
+   * Split between them are `fanout`, `rate`, `handshakes` and `perAddress`, so that a small one of these makes them fewer. @default 'auto'
    */
   readonly threads?: number | 'auto';
-  /** Key exchanges and logins at once. @default 64 */
+  /** Key exchanges and logins at once. @default 64 at first, more while that helps */
   readonly handshakes?: number;
   /** Connections not yet authenticated per address: under sshd's MaxStartups. @default 8 */
   readonly perAddress?: number;
@@ -71,7 +85,7 @@ export interface FleetOptions {
 }
 
 /** One run on the hosts of a fleet. */
-export interface RunOptions extends ExecutionOptions, AidOptions {
+export interface RunOptions extends ExecutionOptions, AidOptions, WaveOptions, RecordOptions {
   /** How output is kept. @default 'collect' */
   readonly gather?: Exclude<Gather, 'file'>;
   /** Bytes kept per host over both streams. @default 1 MiB */
@@ -110,6 +124,7 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'hosts',
   'hostFiles',
   'exclude',
+  ...SELECTION_OPTIONS,
   'user',
   'port',
   'family',
@@ -128,12 +143,15 @@ const FLEET_OPTIONS: readonly (keyof FleetOptions)[] = [
   'hostKeys',
   'knownHosts',
   'fanout',
+  'rate',
   'threads',
   'handshakes',
   'perAddress',
   'retries',
   'variables',
   'deadlines',
+  ...WARM_OPTIONS,
+  ...JOURNALING_OPTIONS,
 ];
 
 const RUN_OPTIONS: readonly (keyof RunOptions)[] = [
@@ -153,12 +171,16 @@ const RUN_OPTIONS: readonly (keyof RunOptions)[] = [
   'listener',
   ...EXECUTION_OPTIONS,
   ...AID_OPTIONS,
+  ...WAVE_OPTIONS,
+  ...RECORD_OPTIONS,
 ];
 
 /** Connection limits of a fleet, every default applied; `fanout` is settled per run. */
 export interface ResolvedFleet {
   readonly limits: Omit<Limits, 'fanout'>;
   readonly fanout: number | 'auto';
+  readonly asked: AskedLimits;
+  readonly warm: WarmOptions;
 }
 
 const AUTO_FANOUT = 512;
@@ -166,8 +188,12 @@ const AUTO_FANOUT = 512;
 /** Throws `usage` for unknown options and values that cannot be taken. */
 export function resolveFleet(options: FleetOptions): ResolvedFleet {
   refuseUnknown('fleet', options, FLEET_OPTIONS);
-  const connections = connectionLimit();
+  const descriptors = connectionLimit();
+  const pools = options.threads === 1 ? 1 : 2;
+  const warm = resolveWarm(options, descriptors, pools);
+  const connections = descriptors - pools * warm.most;
   oneOf('hostKeys', options.hostKeys, ['strict', 'accept-new', 'off']);
+  checkJournal(options.journal);
   oneOf('transport', options.transport, ['auto', 'native', 'openssh']);
   if (options.port !== undefined) integer('port', options.port, 1, 65_535);
   const { fanout = 'auto' } = options;
@@ -182,6 +208,8 @@ export function resolveFleet(options: FleetOptions): ResolvedFleet {
   }
   return {
     fanout,
+    asked: { fanout, handshakes: options.handshakes, rate: resolveRate(options.rate) },
+    warm,
     limits: {
       handshakes: integer('handshakes', options.handshakes ?? 64, 1),
       perAddress: integer('perAddress', options.perAddress ?? 8, 1),
@@ -210,12 +238,19 @@ export function resolveRun(fleet: ResolvedFleet, options: RunOptions): ResolvedR
     if (!(pattern instanceof RegExp)) throw new MyriadError('usage', `redact: expected RegExps, got ${pattern}`);
   }
   oneOf('onStop', options.onStop, ['terminate', 'leave']);
+  oneOf('journalOutput', options.journalOutput, ['all', 'head', 'none']);
   const { deadlines } = fleet.limits;
-  const fanout = fleet.fanout === 'auto' ? Math.min(AUTO_FANOUT, fleet.limits.connections) : fleet.fanout;
+  const { connections, handshakes } = fleet.limits;
+  const fanout = fleet.fanout === 'auto' ? Math.min(AUTO_FANOUT, connections) : fleet.fanout;
+  const { gather = 'collect' } = options;
+  const maxOutput = integer('maxOutput', options.maxOutput ?? 1024 * 1024, 0);
+  const kept = gather === 'collect' ? maxOutput : 0;
+  const available = process.availableMemory();
   return {
     limits: {
       ...fleet.limits,
       fanout,
+      adapt: adaptation(fleet.asked, { fanout, handshakes, connections, kept, available }),
       deadlines: {
         ...deadlines,
         commandMs: duration('commandMs', options.commandMs === undefined ? deadlines.commandMs : options.commandMs),
@@ -223,12 +258,17 @@ export function resolveRun(fleet: ResolvedFleet, options: RunOptions): ResolvedR
         runMs: duration('runMs', options.runMs === undefined ? deadlines.runMs : options.runMs),
       },
     },
-    gather: options.gather ?? 'collect',
-    maxOutput: integer('maxOutput', options.maxOutput ?? 1024 * 1024, 0),
+    gather,
+    maxOutput,
     repeat: integer('repeat', options.repeat ?? 1, 1),
     lingerMs: integer('lingerMs', options.lingerMs ?? 2000, 0),
     graceMs: integer('graceMs', options.graceMs ?? 2000, 0),
   };
+}
+
+function checkJournal(journal: unknown): void {
+  if (journal === undefined || typeof journal === 'boolean' || (typeof journal === 'string' && journal !== '')) return;
+  throw new MyriadError('usage', `journal: expected true, false or a folder, got ${JSON.stringify(journal)}`);
 }
 
 function oneOf(name: string, value: string | undefined, words: readonly string[]): void {

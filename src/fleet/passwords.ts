@@ -7,6 +7,7 @@ import type { Clock } from '../contracts/limits.ts';
 import type { Host } from '../contracts/task.ts';
 import type { AnswerPrompts } from '../ssh/client_auth.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
+import { withUsualDescriptors } from '../util/usual_descriptors.ts';
 import { withRegularFile } from './regular_file.ts';
 import { SecretGuard } from './secret_guard.ts';
 
@@ -202,7 +203,10 @@ type Shell = ChildProcessByStdio<null, Readable, null>;
 async function runOnce(line: string, options: PasswordCommandOptions): Promise<string> {
   const { option = '--password-command', timeoutMs = TIMEOUT_MS, clock } = options;
   // A group of its own: on a deadline all of it is ended.
-  const child: Shell = spawn('/bin/sh', ['-c', line], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const child: Shell = spawn('/bin/sh', ['-c', withUsualDescriptors(line)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
   let late = false;
   const timer = clock.setTimer(timeoutMs, () => {
     late = true;

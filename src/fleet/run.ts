@@ -7,12 +7,14 @@
  */
 import { MyriadError } from '../contracts/errors.ts';
 import type { RunEvent, RunListener, TaskOutputEvent } from '../contracts/events.ts';
-import type { OutcomeKind } from '../contracts/outcome.ts';
+import { OUTCOME_KINDS, type OutcomeKind } from '../contracts/outcome.ts';
 import type { Summary } from '../contracts/summary.ts';
 import type { TaskResult } from '../contracts/task.ts';
 import type { StartedRun } from '../engine/engine.ts';
 import type { ExecutorStatus } from '../engine/executor.ts';
 import type { Plan } from '../engine/plan.ts';
+import type { WaveOutline } from '../engine/waves/rules.ts';
+import type { WaveStatus } from '../engine/waves/waves_executor.ts';
 import { LineStream, type OutputLine } from './line_stream.ts';
 
 /** Starts the run's engine; given by the fleet. */
@@ -25,8 +27,12 @@ export interface RunParts {
   readonly check: () => Promise<void>;
   /** The terminals of its commands have another size. */
   readonly resize: (columns: number, rows: number) => void;
+  /** Where it is recorded. */
+  readonly journal: () => string | undefined;
   /** What `cancel` does to what runs. @default 'terminate' */
   readonly onStop?: 'terminate' | 'leave' | undefined;
+  /** Its waves and limits, where it has some. */
+  readonly waves?: { readonly outline: WaveOutline; readonly status: WaveStatus | undefined } | undefined;
 }
 
 /** How far a run is. */
@@ -34,6 +40,8 @@ export interface RunStatus extends ExecutorStatus {
   readonly planned: number;
   /** Tasks per outcome so far. */
   readonly outcomes: Readonly<Partial<Record<OutcomeKind, number>>>;
+  /** Where it is among its waves; undefined: it goes in none. */
+  readonly wave: WaveStatus | undefined;
 }
 
 /** Where live output goes, and whether it has room. */
@@ -90,9 +98,19 @@ export class Run implements AsyncIterable<TaskResult> {
     this.#signal = signal;
   }
 
+  /** The file that it is recorded in, once it has begun. */
+  get journal(): string | undefined {
+    return this.#parts.journal();
+  }
+
   /** Tasks planned. */
   get planned(): number {
     return this.#plan.count;
+  }
+
+  /** What its waves and limits come to; undefined: it has none. */
+  get waves(): WaveOutline | undefined {
+    return this.#parts.waves?.outline;
   }
 
   /** How the host of task `index` was written. */
@@ -177,6 +195,7 @@ export class Run implements AsyncIterable<TaskResult> {
       (event) => this.#lines?.push(event) ?? this.#hasRoom(event.index),
     );
     this.#running = engine;
+    for (const kind of OUTCOME_KINDS) if (engine.stood[kind] > 0) this.#outcomes[kind] = engine.stood[kind];
     if (this.#wanted.paused) engine.pause();
     if (this.#wanted.cancelled) engine.cancel(this.#wanted.cancelled);
     if (this.#wanted.stopped !== undefined) engine.stop(this.#wanted.stopped);
@@ -247,6 +266,6 @@ export class Run implements AsyncIterable<TaskResult> {
   /** How far it is, with the `slowest` oldest tasks. */
   status(slowest = 0): RunStatus {
     const status = this.#running?.status(slowest) ?? { ...IDLE, waiting: this.planned };
-    return { ...status, planned: this.planned, outcomes: this.#outcomes };
+    return { ...status, planned: this.planned, outcomes: this.#outcomes, wave: this.#parts.waves?.status };
   }
 }

@@ -9,6 +9,7 @@ import type { ThreadParts } from '../engine/threads/thread_parts.ts';
 import { DnsResolver } from '../transport/native/dns_resolver.ts';
 import { NativeTransport } from '../transport/native/native_transport.ts';
 import { SystemResolver } from '../transport/native/system_resolver.ts';
+import type { WarmOptions } from '../transport/native/warm_pool.ts';
 import { OpensshTransport } from '../transport/openssh/openssh_transport.ts';
 import { jobKinds } from './kinds.ts';
 import type { FleetOptions } from './options.ts';
@@ -26,6 +27,8 @@ export interface FleetThreadData {
   readonly passphrase: boolean;
   readonly passwords: boolean;
   readonly answer: boolean;
+  /** This thread's part. */
+  readonly warm: WarmOptions | undefined;
 }
 
 const systemClock: Clock = {
@@ -33,13 +36,13 @@ const systemClock: Clock = {
   epoch: () => Date.now(),
   setTimer(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
-    return { cancel: () => clearTimeout(timer) };
+    return { cancel: () => clearTimeout(timer), unref: () => void timer.unref() };
   },
 };
 
 /** Called in the thread, by its name. */
 export async function makeFleetThread(data: unknown, link: ThreadLink): Promise<ThreadParts> {
-  const { options, passphrase, passwords, answer } = data as FleetThreadData;
+  const { options, passphrase, passwords, answer, warm } = data as FleetThreadData;
   const secrets = new Secrets();
   const dns = new DnsResolver({ clock: systemClock });
   const asking: FleetOptions = {
@@ -60,7 +63,7 @@ export async function makeFleetThread(data: unknown, link: ThreadLink): Promise<
     learn: async (question) => void (await link.ask('learn', question)),
   });
   const resolver = options.resolver === 'system' ? new SystemResolver() : dns;
-  const own = new NativeTransport({ resolver, clock: systemClock, random: Math.random });
+  const own = new NativeTransport({ resolver, clock: systemClock, random: Math.random, warm });
   const openssh = () =>
     new OpensshTransport({ args: (target) => opensshArgs(options, target), clock: systemClock, controlDir: tmpdir() });
   const transport = new ReachingTransport(router, own, openssh);

@@ -5,6 +5,7 @@ import type { Clock } from '../contracts/limits.ts';
 import type { Services } from '../engine/threads/link.ts';
 import { workers } from '../engine/threads/spawn.ts';
 import { ThreadsExecutor } from '../engine/threads/threads_executor.ts';
+import type { WarmOptions } from '../transport/native/warm_pool.ts';
 import type { FleetOptions, RunOptions } from './options.ts';
 import type { AnswerSource, LoginHost, Passwords } from './passwords.ts';
 import type { LearnQuestion } from './reach/host_keys.ts';
@@ -36,7 +37,9 @@ export function threadsForRun(asked: number | 'auto', tasks: number): number {
 export function keptHere(fleet: FleetOptions, run: RunOptions): string | undefined {
   if (run.stdin !== undefined && !(run.stdin instanceof Uint8Array)) return 'stdin from a file or stream';
   if (run.tty !== undefined) return 'tty';
-  return fleet.variables === undefined ? undefined : 'variables';
+  // Only a template asks for them.
+  const { template = run.variables !== undefined } = run;
+  return fleet.variables !== undefined && template ? 'variables' : undefined;
 }
 
 /** Throws `usage` where threads were asked for by number, and the run has what they cannot have. */
@@ -61,6 +64,8 @@ export function askedOnce(options: FleetOptions): FleetOptions {
 /** What of a fleet threads ask for. */
 export interface ThreadsHome {
   readonly options: FleetOptions;
+  /** For all threads together. @default no connection is kept */
+  readonly warm?: WarmOptions | undefined;
   readonly clock: Clock;
   readonly warn: (text: string) => void;
   readonly router: () => Promise<Router>;
@@ -70,16 +75,18 @@ export interface ThreadsHome {
 
 export function openThreads(home: ThreadsHome): ThreadsExecutor {
   const { options, clock, warn, answer } = home;
-  const { threads = 'auto' } = options;
+  const { threads: asked = 'auto' } = options;
+  const threads = asked === 'auto' ? spareCores() : asked;
   const data: FleetThreadData = {
     options: plainOptions(options),
     passphrase: options.passphrase !== undefined,
     passwords: [options.password, options.passwordFile, options.passwordCommand].some((source) => source !== undefined),
     answer: answer !== undefined,
+    warm: home.warm && { ...home.warm, most: Math.floor(home.warm.most / threads) },
   };
   return new ThreadsExecutor({
-    threads: threads === 'auto' ? spareCores() : threads,
-    leastTasks: threads === 'auto' ? TASKS_PER_THREAD : 1,
+    threads,
+    leastTasks: asked === 'auto' ? TASKS_PER_THREAD : 1,
     spawn: workers({ module: PARTS.href, export: 'makeFleetThread', data }, RESOURCES),
     clock,
     services: services(home),
@@ -94,6 +101,9 @@ function plainOptions(options: FleetOptions): FleetOptions {
     hosts,
     hostFiles,
     exclude,
+    inventory,
+    groups,
+    excludeGroups,
     passphrase,
     password,
     passwordFile,

@@ -136,7 +136,7 @@ class ProgramRun {
     const task = this.#task;
     this.#terminate = terminate;
     const resume = () => process.resume();
-    const stop = () => {
+    const halt = () => {
       this.#stopping = true;
       terminate().then(
         (fate) => this.#stopped.reject(new StoppedError(fate)),
@@ -144,7 +144,7 @@ class ProgramRun {
       );
     };
     task.resume = resume;
-    task.stop = stop;
+    task.stop = halt;
   }
 
   async #outcome(process: RemoteProcess): Promise<Outcome> {

@@ -6,7 +6,7 @@
  * time in front sorts them without opening any. None of them may be opened but through SQLite while it is in use: closing
  * any other descriptor of it would drop the locks of this process.
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { MyriadError } from '../contracts/errors.ts';
@@ -63,6 +63,20 @@ export function journalFolder(options: FolderOptions): string {
   const local = privateFolder(join(options.varTmp ?? '/var/tmp', `myriad-${uid}`), uid);
   options.tell(`the journal is kept in ${local}, because ${usual} is on a network file system (${network})`);
   return local;
+}
+
+/** A folder that is there already, for those who only look. Throws MyriadError `journal`. */
+export function findFolder(folder: string): string {
+  const path = resolve(folder);
+  let found: Stats | undefined;
+  try {
+    found = statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw unusable(path, (cause as Error).message, cause);
+  }
+  if (found === undefined) throw new MyriadError('journal', `journal folder ${path} is not there`);
+  if (!found.isDirectory()) throw new MyriadError('journal', `journal folder ${path} is not a directory`);
+  return path;
 }
 
 function made(folder: string): string {
@@ -149,6 +163,14 @@ export function newRunFiles(folder: string, id: string, startedAt: number): RunF
   return runFiles(folder, `${time}-${id}.db`, id);
 }
 
+/** When a run began, by the name of its file: milliseconds since the epoch. */
+export function startedAt({ db }: RunFiles): number {
+  const [, year, month, day, hour, minute, second, ms] = /(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})-[^/]*$/
+    .exec(db)!
+    .map(Number);
+  return Date.UTC(year!, month! - 1, day!, hour!, minute!, second!, ms!);
+}
+
 function runFiles(folder: string, file: string, id: string): RunFiles {
   const stem = join(folder, file.slice(0, -3));
   return { id, db: `${stem}.db`, lock: `${stem}.lock`, outputs: `${stem}.outputs` };
@@ -178,6 +200,29 @@ export function findRun(folder: string, ref: string): RunFiles {
   const found = back === undefined ? runs.find((run) => run.id === ref) : runs[back - 1];
   if (found !== undefined) return found;
   if (runs.length === 0) throw new MyriadError('journal', `no run is recorded in ${folder}`);
-  const known = `it holds ${runs.length}, the last is ${runs[0]!.id}`;
+  const near = back === undefined ? nearest(ref, runs) : [];
+  const known = `it holds ${runs.length}, ${near.length > 0 ? `the nearest is ${near.join(' or ')}` : `the last is ${runs[0]!.id}`}`;
   throw new MyriadError('journal', `run "${ref}" is not in the journal ${folder}: ${known}`);
+}
+
+/** Ids that begin or end as `ref` does: what a copy that lacks a piece, or has a typing mistake in one, still has. */
+function nearest(ref: string, runs: readonly RunFiles[]): string[] {
+  const least = Math.max(3, Math.ceil(ref.length / 2));
+  return runs
+    .map(({ id }) => ({ id, shared: Math.max(shared(id, ref), shared(reversed(id), reversed(ref))) }))
+    .filter(({ shared }) => shared >= least)
+    .sort((a, b) => b.shared - a.shared)
+    .slice(0, 3)
+    .map(({ id }) => id);
+}
+
+/** Characters that two texts have in common from their start. */
+function shared(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
+function reversed(text: string): string {
+  return [...text].reverse().join('');
 }

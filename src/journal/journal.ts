@@ -68,7 +68,10 @@ export interface JournalWriter {
    * for it before giving more.
    */
   output(index: number, stream: StreamName, bytes: Uint8Array, round?: number): Promise<void> | undefined;
-  /** The one result of a task in its round. A promise: wait for it before giving more. `not-run` needs no record. */
+  /**
+   * The one result of a task in its round. A promise: wait for it before giving more. A `not-run` of a host that was never reached
+   * needs no record.
+   */
   result(result: TaskResult): Promise<void> | undefined;
   /** Resolves once all that was given so far is committed. */
   flush(): Promise<void>;
@@ -84,6 +87,8 @@ export type RunState = 'open' | 'running' | 'ended' | 'crashed';
 
 /** Plan order is input order. Random access; structurally the engine's plan. */
 export interface JournaledPlan {
+  /** `set`: by arithmetic, also once the reader is closed; `rows`: read as they are asked for. */
+  readonly kind: 'set' | 'rows';
   readonly count: number;
   readonly hosts: number;
   at(index: number): Target;
@@ -125,7 +130,7 @@ export interface ResumeState {
   readonly round: number;
   /** Tasks with a result that stands. */
   readonly done: IndexSet;
-  /** Claimed, without a result: they may have run. */
+  /** Claimed, and without a result since: they may have run. */
   readonly lost: IndexSet;
 }
 

@@ -19,8 +19,8 @@ export function accountingError(summary: Summary): string | undefined {
 }
 
 /**
- * 0 all ok · 1 internal · 3 cut off by a deadline · 4 some host not reached · 5 failed, signalled or without a status ·
- * 6 stopped early, some not run · 7 some may have run, result not known · 130 interrupted. Where several apply: 130, 1,
+ * 0 all ok · 1 internal, or not all could be recorded · 3 cut off by a deadline · 4 some host not reached · 5 failed, signalled or
+ * without a status · 6 stopped early, some not run · 7 some may have run, result not known · 130 interrupted. Where several apply: 130, 1,
  * 6, 7, 4, 3, 5 (2, usage, never comes from a run). 0 only where every task is `ok` or `skipped`.
  * Throws MyriadError `internal` for a summary without tasks: an empty selection is refused before a run.
  */
@@ -38,7 +38,7 @@ export function exitCode(summary: Summary, options: ExitCodeOptions = {}): numbe
 function codeOf(summary: Summary): number {
   const { outcomes } = summary;
   if (summary.stopped === 'cancelled' || outcomes.cancelled > 0) return 130;
-  if (accountingError(summary) !== undefined || outcomes.error > 0) return 1;
+  if (accountingError(summary) !== undefined || outcomes.error > 0 || summary.stopped === 'journal') return 1;
   if (outcomes['not-run'] > 0 || summary.stopped === 'guard') return 6;
   if (outcomes.lost > 0 || summary.uncertain > 0) return 7;
   if (hasUnreached(summary)) return 4;

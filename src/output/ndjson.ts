@@ -6,7 +6,7 @@
  * A piece of live output may end inside a character and then is base64: join the bytes of the pieces, not their texts.
  */
 import { isUtf8 } from 'node:buffer';
-import { EVENTS_VERSION, type RunEvent, type RunListener } from '../contracts/events.ts';
+import { EVENTS_VERSION, type RunEvent, type RunListener, type WaveEndEvent } from '../contracts/events.ts';
 import type { CauseCount, Summary } from '../contracts/summary.ts';
 import type { Host, Output, PhaseTimes, TaskIdentity, TaskResult } from '../contracts/task.ts';
 import { type Fold, foldBounded, type HostsLimits, type Label } from './hosts.ts';
@@ -43,10 +43,16 @@ function body(event: RunEvent, names: NdjsonNames): object {
     case 'round:end':
       return { run: event.run, round: event.round };
     case 'wave:end':
-      return { run: event.run, round: event.round, wave: event.wave };
+      return waveEnd(event, names);
     case 'run:end':
       return runEnd(event.summary, names);
   }
+}
+
+function waveEnd(event: WaveEndEvent, names: NdjsonNames): object {
+  const { run, round, wave, waves, tasks, outcomes, passed, reason, output } = event;
+  const { text, more } = foldBounded(event.indices(), tasks, names.label, names.fold, LIMITS);
+  return { run, round, wave, waves, tasks, hosts: text, hostsOmitted: more, outcomes, passed, reason, output };
 }
 
 function identity(task: TaskIdentity): object {
@@ -112,6 +118,7 @@ function runEnd(summary: Summary, names: NdjsonNames): object {
     outputCut: summary.outputCut,
     byOpenssh: summary.byOpenssh,
     retries: summary.retries,
+    resumed: summary.resumed,
     maxStatus: summary.maxStatus,
     stdoutBytes: summary.stdoutBytes,
     stderrBytes: summary.stderrBytes,

@@ -10,6 +10,7 @@ import type { Clock } from '../contracts/limits.ts';
 import { OUTCOME_KINDS, type OutcomeKind } from '../contracts/outcome.ts';
 import { escapeText } from './escape.ts';
 import { formatCount, formatDuration, formatRate } from './format.ts';
+import { type WaveProgress, waveProgress } from './wave.ts';
 import type { Sink } from './writer.ts';
 
 /** How far the run is: the counts of its results and the executor's status. */
@@ -24,6 +25,8 @@ export interface ProgressStatus {
   readonly limitedBy: string;
   /** Nothing new starts until someone says so: there is no rate, and no time left. @default false */
   readonly paused?: boolean;
+  /** Where it is among its waves. @default it has none */
+  readonly wave?: WaveProgress | undefined;
 }
 
 /** `redraw`: in place, on a terminal · `lines`: a line now and then · `off`. */
@@ -161,7 +164,7 @@ export class Progress {
   }
 }
 
-/** `3,412/10,000 34%, 12 failed, 813/s, 8.1 s left, 20 connecting, 64 handshaking, 180 running, limited by: …` */
+/** `3,412/10,000 34%, 12 failed, wave 2 of 7, 813/s, 8.1 s left, 20 connecting, 64 handshaking, 180 running, limited by: …` */
 export function progressLine(status: ProgressStatus, perSecond: number): string {
   const ended = done(status);
   // Rounded down: 100% only when nothing is left.
@@ -171,6 +174,7 @@ export function progressLine(status: ProgressStatus, perSecond: number): string 
     const count = status.outcomes[kind] ?? 0;
     if (count > 0 && kind !== 'ok' && kind !== 'skipped') parts.push(`${formatCount(count)} ${kind}`);
   }
+  if (status.wave) parts.push(waveProgress(status.wave));
   if (status.paused) parts.push('paused');
   else parts.push(formatRate(perSecond));
   if (!status.paused && perSecond > 0 && ended < status.planned) {

@@ -14,6 +14,8 @@ export interface SummaryOptions {
   readonly hostKeysVerified: boolean;
   /** Width of the terminal: sentences are wrapped; host sets never, so that they can be copied. @default no wrapping */
   readonly columns?: number;
+  /** Tasks of a run that is in progress: the summary is of those that have ended. @default it is of all */
+  readonly soFar?: number;
 }
 
 const LIMITS: HostsLimits = { labels: 10_000, characters: 200 };
@@ -37,7 +39,7 @@ const EXAMPLE_KINDS: ReadonlySet<OutcomeKind> = new Set<OutcomeKind>([
 /** The summary as lines, each with its newline. Hosts' own words are escaped, whether or not a terminal reads it. */
 export function renderSummary(summary: Summary, options: SummaryOptions): string {
   const lines = [
-    ...wrap(totalParts(summary), '', options.columns),
+    ...wrap(totalParts(summary, options.soFar), '', options.columns),
     ...causeLines(summary, options),
     ...wrap(speedParts(summary), '', options.columns),
     ...remarkLines(summary, options),
@@ -46,11 +48,13 @@ export function renderSummary(summary: Summary, options: SummaryOptions): string
 }
 
 /** `10,000 planned: 9,900 ok, 60 failed, 40 unreachable` */
-function totalParts(summary: Summary): string[] {
+function totalParts(summary: Summary, soFar: number | undefined): string[] {
   const counts = OUTCOME_KINDS.filter((kind) => summary.outcomes[kind] > 0).map(
     (kind) => `${formatCount(summary.outcomes[kind])} ${kind}`,
   );
-  return [`${formatCount(summary.planned)} planned:`, ...withCommas(counts)];
+  const planned = formatCount(summary.planned);
+  const head = soFar === undefined ? `${planned} planned:` : `${planned} of ${formatCount(soFar)} so far:`;
+  return [head, ...withCommas(counts)];
 }
 
 function causeLines(summary: Summary, options: SummaryOptions): string[] {
@@ -87,7 +91,7 @@ function explain(outcome: Outcome, count: number): string {
 
 /** `9,900 hosts in 12.3 s, 805/s, 12 retries, limited by: jump host b1` */
 function speedParts(summary: Summary): string[] {
-  const done = summary.planned - summary.outcomes['not-run'] - summary.outcomes.skipped;
+  const done = summary.planned - summary.outcomes['not-run'] - summary.outcomes.skipped - summary.resumed;
   const parts = [`${formatNumberOf(done, 'host')} in ${formatDuration(summary.durationMs)}`];
   if (done > 0 && summary.durationMs > 0) parts.push(formatRate((done / summary.durationMs) * 1000));
   if (summary.retries > 0) parts.push(formatNumberOf(summary.retries, 'retry', 'retries'));
@@ -100,7 +104,8 @@ function remarkLines(summary: Summary, options: SummaryOptions): string[] {
   const lines: string[] = [];
   if (summary.stopped === 'cancelled') lines.push('stopped by the user');
   if (summary.stopped === 'deadline') lines.push('stopped at the deadline of the run (--deadline)');
-  if (summary.stopped === 'guard') lines.push(`stopped: ${escapeText(summary.stopReason)}`);
+  if (summary.stopReason !== '') lines.push(`stopped: ${escapeText(summary.stopReason)}`);
+  if (summary.resumed > 0) lines.push(`${formatNumberOf(summary.resumed, 'result')} from before the run was resumed`);
   if (summary.cutOff > 0) lines.push(`${formatNumberOf(summary.cutOff, 'command')} cut off by a deadline`);
   if (summary.uncertain > 0) lines.push(`${formatNumberOf(summary.uncertain, 'task')} may have run, result not known`);
   if (summary.truncated > 0) lines.push(`${formatNumberOf(summary.truncated, 'output')} truncated (--max-output)`);

@@ -2,12 +2,13 @@
  * Output for people and pipes: `web1: line`, as pdsh and clush print it. Remote stdout goes to stdout, remote stderr and
  * what happened to a task go to stderr; a line of one host is never cut by a line of another.
  */
-import type { RunEvent, TaskEndEvent, TaskOutputEvent } from '../contracts/events.ts';
+import type { RunEvent, TaskEndEvent, TaskOutputEvent, WaveEndEvent } from '../contracts/events.ts';
 import { outcomeMessage } from '../contracts/outcome.ts';
 import type { Output, StreamName, TaskResult } from '../contracts/task.ts';
 import { escapeControls, escapeText } from './escape.ts';
 import { formatBytes } from './format.ts';
 import { LineBuffer, prefixLines } from './lines.ts';
+import { waveLines } from './wave.ts';
 import type { Sink } from './writer.ts';
 
 export interface TextOptions {
@@ -105,6 +106,7 @@ export class TextRenderer {
   readonly listener = (event: RunEvent): void => {
     if (event.type === 'task:output') this.#onOutput(event);
     else if (event.type === 'task:end') this.#onEnd(event);
+    else if (event.type === 'wave:end' && !this.#quiet) this.#sayWave(event);
     else if (event.type === 'round:end' || event.type === 'run:end') this.finish();
   };
 
@@ -113,6 +115,12 @@ export class TextRenderer {
     while (this.#waiting.size > 0) this.#skipAndRelease();
     this.#next = 0;
     for (const index of [...this.#live.keys()]) this.#endLive(index);
+  }
+
+  /** On a terminal it stands under what its hosts have written. */
+  #sayWave(event: WaveEndEvent): void {
+    this.#stdout.flush();
+    this.#stderr.write(waveLines(event));
   }
 
   #onOutput(event: TaskOutputEvent): void {

@@ -82,6 +82,8 @@ const OPTIONS: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a negative fanout', ['-f', '-1'], /--fanout \(-f\): expected a whole number of at least 1, got "-1"/],
   ['a fanout of nothing', ['--fanout', '0'], /--fanout \(-f\): .* got "0"/],
   ['a fanout in words', ['--fanout=many'], /--fanout \(-f\): .* got "many"/],
+  ['a rate of nothing', ['--rate', '0/s'], /--rate: expected logins per second such as 50\/s, or max, got "0\/s"/],
+  ['a rate by the minute', ['--rate=50/m'], /--rate: .* got "50\/m"/],
   ['an unknown option', ['--colour-of-hosts'], /unknown option '--colour-of-hosts'/],
   ['an unknown letter', ['-Z'], /unknown option '-Z'/],
   ['a misspelt option', ['--fanot', '3'], /unknown option '--fanot' \(Did you mean --fanout\?\)/],

@@ -55,3 +55,29 @@ it('words that are to be typed again are those that were given', () => {
   // What may hold a secret is not printed.
   expect(wordsOf({ ...flags, passwordCommand: 'echo secret' }).connection).not.toContain('secret');
 });
+
+describe('docs/journal.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/journal.md'), 'utf8');
+
+  it.each(['runs', 'runs prune', 'show', 'resume'])('names every option of %s', async (verb) => {
+    const part = verb === 'runs prune' ? page : page.slice(page.indexOf(`## myriad ${verb}\n`));
+    const { stdout } = await myriad([...verb.split(' '), '--help']);
+    const { stdout: run } = await myriad(['run', '--help']);
+    const names = (text: string) => text.match(/(?<=^ {2}(?:-\w, )?)--[a-z][a-z0-9-]*/gm) ?? [];
+    // What resume shares with run is told there, but for what has to do with the journal.
+    const told = verb === 'resume' ? new Set(names(run)) : new Set<string>();
+    for (const own of ['--journal', '--journal-output', '--env']) told.delete(own);
+    const options = names(stdout).filter((name) => name !== '--help' && !told.has(name));
+    expect(options.length).toBeGreaterThan(2);
+    expect(options.filter((name) => !new RegExp(`\`${name}[ \`]`).test(part))).toEqual([]);
+  });
+
+  it('every line of it that calls the command is taken', async () => {
+    const lines = [...page.matchAll(/^myriad ((?:runs|show|resume) ?.*?)(?: {2,}.*)?$/gm)].map(([, line]) => line!);
+    expect(lines.length).toBeGreaterThan(8);
+    const home = { env: { HOME: '/dev/null/nowhere' } };
+    const said = await Promise.all(lines.map((line) => myriad(shellWords(line), home)));
+    // The words are taken, and then there is no journal to read.
+    for (const [at, { stderr }] of said.entries()) expect(stderr, lines[at]).toMatch(/^myriad: journal folder /);
+  });
+});

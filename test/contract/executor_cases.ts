@@ -100,7 +100,7 @@ export const CASES: readonly Case[] = [
   unreachable('dns'),
   unreachable('refused'),
   unreachable('no-route'),
-  { ...unreachable('local-limit'), ms: 6_000, attempt: 4 },
+  { ...unreachable('local-limit'), ms: 40_000 },
   { ...unreachable('reset'), ms: 6_000, attempt: 4 },
   { ...unreachable('throttled'), ms: 40_000 },
   { host: 'reset-3', label: 'ok', began: 'yes', ms: 6_000, attempt: 4 },

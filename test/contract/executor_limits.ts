@@ -78,6 +78,19 @@ export function limitsSuite(name: string, setUp: SetUp): void {
       expect(reader.results.every((result) => result.outcome.kind === 'ok')).toBe(true);
     });
 
+    test('late hosts of one address and those that wait for it do not hold each other up', async () => {
+      const { clock, executor, transport } = setUp();
+      const names = Array.from({ length: 30 }, (_, i) => `shared/late-300.${i}`);
+      const limits = { fanout: 4, perAddress: 2 };
+      const reader = new Reader(await executor.run(requestOf(planOf(names), { limits }), NO_HOOKS));
+      await clock.advance(60_000);
+      await reader.done;
+      expect(reader.results.every((result) => result.outcome.kind === 'ok')).toBe(true);
+      expect(transport.unauthenticated.get('shared:22')!.most).toBeLessThanOrEqual(2);
+      expect(transport.processes.most).toBeLessThanOrEqual(4);
+      expectNothingLeft(transport);
+    });
+
     test('a peer that is silent in its handshake lends its slot after a second', async () => {
       const { clock, executor } = setUp();
       const run = await executor.run(

@@ -1,10 +1,12 @@
 import { InlineExecutor } from '../../src/engine/inline_executor.ts';
+import { claimsSuite, recorded } from './executor_claims.ts';
 import { executorSuite } from './executor_suite.ts';
 import { setUpWith } from './executor_world.ts';
 
-executorSuite(
-  'inline',
-  setUpWith(({ kinds, transport, clock, random }) => {
-    return new InlineExecutor({ kinds, transports: new Map([['native', transport]]), clock, random });
-  }),
-);
+const setUp = setUpWith(({ kinds, transport, clock, random }) => {
+  return new InlineExecutor({ kinds, transports: new Map([['native', transport]]), clock, random });
+});
+
+executorSuite('inline', setUp);
+executorSuite('inline, recorded', recorded(setUp));
+claimsSuite('inline', setUp);

@@ -21,6 +21,17 @@ const full = {
   host,
 };
 
+const WAVE = {
+  wave: 3,
+  waves: 7,
+  tasks: 20,
+  indices: () => Array.from({ length: 20 }, (_, i) => i + 2),
+  outcomes: { ...summaryOf([]).outcomes, ok: 20 },
+  passed: true,
+  reason: '',
+  output: '',
+};
+
 const EVENTS: readonly (readonly [string, RunEvent])[] = [
   ['run:start', { type: 'run:start', time: 1, run: 'r1', job: 'command', title: 'uptime', planned: 1 }],
   ['task:start', { type: 'task:start', time: 1, ...identity, host }],
@@ -29,7 +40,7 @@ const EVENTS: readonly (readonly [string, RunEvent])[] = [
   ['task:end full', ended(0, { stdout: 'a', stderr: Buffer.from([0xff]), cut: 1, changes: full })],
   ...OUTCOMES.map((outcome) => [`task:end ${outcome.kind}`, ended(0, { outcome })] as const),
   ['round:end', { type: 'round:end', time: 1, run: 'r1', round: 2 }],
-  ['wave:end', { type: 'wave:end', time: 1, run: 'r1', round: 0, wave: 3 }],
+  ['wave:end', { type: 'wave:end', time: 1, run: 'r1', round: 0, ...WAVE }],
   ['run:end', { type: 'run:end', time: 1, summary: summaryOf(OUTCOMES.map((outcome) => [outcome, 2] as const)) }],
 ];
 

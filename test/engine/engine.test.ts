@@ -179,6 +179,7 @@ describe('engine', () => {
             cancel: () => {
               cancelled = true;
             },
+            cap: (unfinished) => run.cap(unfinished),
             resume: (index) => run.resume(index),
             status: (slowest) => run.status(slowest),
           };

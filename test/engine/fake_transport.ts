@@ -5,6 +5,8 @@
  *   ok · exit-N · signal-NAME · no-status · left-open · cut · slow-MS (runs so long) · flood-N (N pieces of 1 KiB)
  *   silent-dns, -connect, -handshake, -auth, -open, -command (starts, then nothing) · shy (never names a phase)
  *   unreachable-CAUSE · throttled-N, reset-N (so many times, then ok) · auth-failed · host-key · refused-session
+ *   barred-MS (lets nobody in until then) · startups-N (lets no more than N in at once, each for 50 ms), in the same words
+ *   emfile-N (so many times, then ok) · crowded-N (no room for its session so many times) · login-MS (takes so long)
  *   protocol · protocol-late · lost · error · late-MS (identification comes so late)
  *   drip-N (a piece each 500 ms) · reset-open (the first time, before it began) · liar (says so although it began)
  *   sly (silent, and says it was throttled when it is stopped) · deaf-MS (begins so late, terminate hangs)
@@ -107,8 +109,10 @@ function parse(name: string): [script: string, argument: string] {
   return dash === -1 ? [behaviour, ''] : [behaviour.slice(0, dash), behaviour.slice(dash + 1)];
 }
 
-function unreachable(cause: 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled'): Outcome {
-  return { kind: 'unreachable', began: 'no', cause, message: `fake ${cause}` };
+type FakeCause = 'dns' | 'refused' | 'no-route' | 'reset' | 'local-limit' | 'throttled';
+
+function unreachable(cause: FakeCause, message = `fake ${cause}`): Outcome {
+  return { kind: 'unreachable', began: 'no', cause, message };
 }
 
 /** One attempt to connect. */
@@ -158,11 +162,18 @@ class Dial {
     transport.sockets.up();
     this.#countUnauthenticated(address);
     this.#fail();
+    const { clock, unauthenticated } = transport;
+    const barred = this.#script === 'barred' && clock.now() < Number(this.#argument);
+    if (barred || (this.#script === 'startups' && unauthenticated.get(address)!.now > Number(this.#argument))) {
+      throw new FakeError(() => unreachable('throttled', 'hung up, saying "Not allowed at this time"'));
+    }
+    if (this.#script === 'startups') await transport.sleep(50);
     if (this.#script === 'late') await transport.sleep(Number(this.#argument));
     await this.#enter('handshake', () => transport.handshakes.down());
     transport.handshakes.up();
     await this.#enter('auth', () => {});
     if (this.#script === 'ask') await this.#ask();
+    if (this.#script === 'login') await transport.sleep(Number(this.#argument));
     if (this.#script === 'auth') {
       throw new FakeError(() => ({ kind: 'auth-failed', began: 'no', tried: ['key'], allowed: ['password'] }));
     }
@@ -203,6 +214,9 @@ class Dial {
       throw new FakeError(() => unreachable('throttled'));
     }
     if (this.#script === 'reset' && times <= Number(this.#argument)) throw new FakeError(() => unreachable('reset'));
+    if (this.#script === 'emfile' && times <= Number(this.#argument)) {
+      throw new FakeError(() => unreachable('local-limit', 'connect EMFILE 10.0.0.1:22'));
+    }
     if (this.#script === 'host') {
       const fingerprint = 'SHA256:fake';
       const outcome = { kind: 'host-key', began: 'no', cause: 'unknown', keyType: 'ssh-ed25519' } as const;
@@ -335,6 +349,10 @@ class FakeProcess implements RemoteProcess {
   async #live(line: string): Promise<void> {
     if (this.#script === 'refused') {
       throw new FakeError(() => ({ kind: 'refused', began: 'no', what: 'session', reason: 'no more sessions' }));
+    }
+    if (this.#script === 'crowded' && this.#transport.attempts.get(this.#target.name)! <= Number(this.#argument)) {
+      const reason = 'connect failed: open failed';
+      throw new FakeError(() => ({ kind: 'refused', began: 'no', what: 'session', reason }));
     }
     if (this.#script === 'protocol' && this.#argument === '') throw new FakeError((began) => protocol(began));
     if (this.#silent('open')) return;

@@ -1,13 +1,13 @@
 /** The small parts of a task: gathered output, waits between attempts, the plan over hosts. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Outcome } from '../../src/contracts/outcome.ts';
+import type { Outcome, RefusedWhat, UnreachableCause } from '../../src/contracts/outcome.ts';
 import type { StreamName, TaskNote } from '../../src/contracts/task.ts';
 import { Gathered } from '../../src/engine/gather.ts';
 import { HostPlan } from '../../src/engine/host_plan.ts';
 import { InlineExecutor } from '../../src/engine/inline_executor.ts';
 import { InlineRun } from '../../src/engine/inline_run.ts';
-import { Backoff } from '../../src/engine/retry.ts';
+import { Backoff, localLimitOf, saysPenalty } from '../../src/engine/retry.ts';
 import { outcomeOfError, textOf } from '../../src/engine/task_outcome.ts';
 import { ManualClock } from '../util/manual_clock.ts';
 import { FakeTransport } from './fake_transport.ts';
@@ -55,12 +55,10 @@ describe('gathered output', () => {
 });
 
 describe('retries', () => {
-  const unreachable = (cause: 'reset' | 'throttled' | 'refused'): Outcome => ({
-    kind: 'unreachable',
-    began: 'no',
-    cause,
-    message: '',
-  });
+  const unreachable = (cause: UnreachableCause, message = ''): Outcome => {
+    return { kind: 'unreachable', began: 'no', cause, message };
+  };
+  const refused = (what: RefusedWhat, reason: string): Outcome => ({ kind: 'refused', began: 'no', what, reason });
 
   test('a reset is tried again as often as asked, with growing jitter', () => {
     const backoff = new Backoff();
@@ -70,18 +68,81 @@ describe('retries', () => {
     expect(new Backoff().next(unreachable('reset'), 0, 0, limits, () => 0)).toBe(0);
   });
 
-  test('throttled goes on for three connect deadlines, waiting for limits left out', () => {
-    const backoff = new Backoff();
-    const next = (now: number, waitedMs: number) =>
-      backoff.next(unreachable('throttled'), now, waitedMs, { ...LIMITS, retries: 0 }, () => 0);
-    expect(next(1_000, 700)).toBe(0);
-    expect(next(31_000, 700)).toBe(0);
-    expect(next(31_001, 700)).toBeUndefined();
-    expect(next(41_000, 10_700)).toBe(0);
+  test.each([0, 1, 5])('a session without room is tried again as often as asked: %d times', (retries) => {
+    for (const reason of ['connect failed: open failed', 'resource shortage: too many']) {
+      const backoff = new Backoff();
+      const delays = Array.from({ length: retries + 1 }, () =>
+        backoff.next(refused('session', reason), 0, 0, { ...LIMITS, retries }, () => 0),
+      );
+      expect(delays).toEqual([...Array.from({ length: retries }, () => 0), undefined]);
+    }
   });
+
+  test('full jitter: any wait from nothing to the ceiling', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.nat(30), (drawn, failures) => {
+        const backoff = new Backoff();
+        const limits = { ...LIMITS, retries: 100 };
+        let delay: number | undefined;
+        for (let i = 0; i <= failures; i++) delay = backoff.next(unreachable('reset'), 0, 0, limits, () => drawn);
+        expect(delay).toBeCloseTo(drawn * Math.min(2_000, 100 * 2 ** failures));
+      }),
+    );
+  });
+
+  test.each([
+    ['the server hung up before its identification, saying "Not allowed at this time"', 'perhaps'],
+    ['kex_exchange_identification: banner line 0: Not allowed at this time', 'perhaps'],
+    ['Connection refused: penalty: failed authentication', 'yes'],
+    ['the server hung up before its identification, saying "Exceeded MaxStartups"', 'no'],
+    ['the server hung up before its identification, without a word', 'no'],
+  ])('%s: a penalty: %s', (message, says) => {
+    expect(saysPenalty({ kind: 'unreachable', began: 'no', cause: 'throttled', message })).toBe(says);
+  });
+
+  test.each([
+    [true, [15_000, 17_500, 20_000]],
+    [false, [0, 50, 100]],
+  ])('after a penalty (%s) nobody comes back within 15 s', (penalty, expected) => {
+    const outcome = unreachable('throttled');
+    const delays = [0, 0.5, 1].map((drawn) => new Backoff().next(outcome, 0, 0, LIMITS, () => drawn, penalty));
+    expect(delays).toEqual(expected);
+  });
+
+  test('a penalty that would outlast the patience stands at once', () => {
+    const limits = { ...LIMITS, deadlines: { ...LIMITS.deadlines, connectMs: 4_000 } };
+    expect(new Backoff().next(unreachable('throttled'), 0, 0, limits, () => 0, true)).toBeUndefined();
+  });
+
+  test.each([
+    ['connect EMFILE 10.0.0.1:22', 'EMFILE'],
+    ['connect EADDRNOTAVAIL 10.0.0.1:22 - Local (0.0.0.0:0)', 'EADDRNOTAVAIL'],
+    ['spawn ssh EAGAIN', 'EAGAIN'],
+    ['Too many open files', 'descriptors'],
+  ])('%s: %s', (message, of) => expect(localLimitOf(message)).toBe(of));
+
+  test.each(['throttled', 'local-limit'] as const)(
+    '%s goes on for three connect deadlines, waits left out',
+    (cause) => {
+      const backoff = new Backoff();
+      const next = (now: number, waitedMs: number) =>
+        backoff.next(unreachable(cause), now, waitedMs, { ...LIMITS, retries: 0 }, () => 0);
+      expect(next(1_000, 700)).toBe(0);
+      expect(next(31_000, 700)).toBe(0);
+      expect(next(31_001, 700)).toBeUndefined();
+      expect(next(41_000, 10_700)).toBe(0);
+    },
+  );
 
   test.each<Outcome>([
     unreachable('refused'),
+    unreachable('dns'),
+    unreachable('no-route'),
+    unreachable('jump'),
+    unreachable('proxy'),
+    refused('session', 'administratively prohibited: no more sessions'),
+    refused('exec', 'connect failed: open failed'),
+    refused('algorithm', 'resource shortage'),
     { kind: 'timeout', began: 'no', phase: 'connect', remote: 'none' },
     { kind: 'auth-failed', began: 'no', tried: [], allowed: [] },
     { kind: 'host-key', began: 'no', cause: 'unknown', keyType: '', fingerprint: '', advice: '' },

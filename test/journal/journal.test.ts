@@ -288,7 +288,21 @@ describe('a run that was left', () => {
     const kinds = [...reader.tasks()].map(({ outcome }) => outcome.kind);
     expect(kinds).toEqual(['ok', 'cancelled', 'lost', 'lost', 'not-run', 'unreachable']);
     const { round, done, lost } = reader.resumeState();
-    expect([round, [...done], [...lost]]).toEqual([0, [0, 5], [1, 2, 3]]);
+    // The second was claimed, and did not begin.
+    expect([round, [...done], [...lost]]).toEqual([0, [0, 5], [2, 3]]);
+    reader.close();
+  });
+
+  it('what had not begun may have once it is claimed again', async () => {
+    const journal = await left(temporary());
+    const again = await journal.resume('last', WHO);
+    const reached = { transport: 'native', address: '10.0.0.1', port: 22, fingerprint: '', software: '' } as const;
+    await Promise.all([1, 4].map((index) => again.claim(index, 1)));
+    await again.result(result('run-1', 4, { outcome: NOT_RUN, reached }));
+    await again.close();
+    const reader = journal.read('last');
+    expect([...reader.resumeState().lost]).toEqual([1, 2, 3]);
+    expect(reader.info.outcomes).toEqual({ ok: 1, cancelled: 0, unreachable: 1, 'not-run': 1 });
     reader.close();
   });
 

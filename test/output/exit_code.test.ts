@@ -98,6 +98,8 @@ describe('exitCode', () => {
     expect(exitCode(summary([notRun], { stopped: 'cancelled' }))).toBe(130);
     expect(exitCode(summary([notRun], { stopped: 'guard' }))).toBe(6);
     expect(exitCode(summary([], { stopped: 'guard' }))).toBe(6);
+    expect(exitCode(summary([notRun], { stopped: 'journal' }))).toBe(1);
+    expect(exitCode(summary([], { stopped: 'journal' }), { largestStatus: true })).toBe(1);
   });
 
   it('a host that was accepted with another status counts for -S', () => {

@@ -181,6 +181,7 @@ export function summaryOf(parts: readonly (readonly [Outcome, number])[], change
     outputCut: 0,
     byOpenssh: 0,
     retries: 0,
+    resumed: 0,
     maxStatus: parts.reduce<number | null>(
       (most, [o]) => ('status' in o ? Math.max(most ?? 0, o.status ?? 0) : most),
       null,

@@ -97,11 +97,14 @@ describe('eventLine', () => {
     const sink = new MemorySink();
     const listener = ndjsonListener(sink, names);
     listener({ type: 'round:end', time: 1, run: 'r1', round: 0 });
-    listener({ type: 'wave:end', time: 2, run: 'r1', round: 0, wave: 1 });
+    const { outcomes } = summaryOf([]);
+    const wave = { wave: 1, waves: 2, tasks: 3, outcomes, passed: false, reason: 'why', output: 'out' };
+    listener({ type: 'wave:end', time: 2, run: 'r1', round: 0, ...wave, indices: () => [0, 1, 2] });
     const lines = sink.text
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(lines.map((line) => line.type)).toEqual(['round:end', 'wave:end']);
+    expect(lines[1]).toMatchObject({ ...wave, hosts: 'web[1-3]', hostsOmitted: 0 });
   });
 });

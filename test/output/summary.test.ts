@@ -59,6 +59,10 @@ describe('renderSummary', () => {
     expect(renderSummary(summaryOf([[OK, 3]], { stopped: 'cancelled' }), options)).toContain('\nstopped by the user\n');
     const guarded = summaryOf([[OK, 3]], { stopped: 'guard', stopReason: 'no\x1b[2J more' });
     expect(renderSummary(guarded, options)).toContain('\nstopped: no^[[2J more\n');
+    const recorded = summaryOf([[OK, 3]], { stopped: 'journal', stopReason: 'the disk is full', resumed: 2 });
+    expect(renderSummary(recorded, options)).toContain(
+      '\nstopped: the disk is full\n2 results from before the run was resumed\n',
+    );
   });
 
   it('counts skipped and not-run as not done', () => {

@@ -18,6 +18,8 @@ export class Lane {
   statusAt = 0;
   limitedBy = '';
   recalled = false;
+  /** Threads that died in its place. */
+  deaths = 0;
   #given = 0;
   #started = 0;
   #ended = 0;
@@ -75,6 +77,7 @@ export class Lane {
 
   /** The thread died: everything it had, and a clean start. */
   clear(): Target[] {
+    this.deaths += 1;
     const targets = [...this.open.values()];
     this.open.clear();
     this.#given = 0;

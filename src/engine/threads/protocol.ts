@@ -4,6 +4,7 @@
  *   main ─open─▶ thread ─answer─▶ main      a run begins in a thread, or is refused
  *   main ─tasks─▶ thread ─out─▶ main        tasks as the thread asks for them; starts, outputs and results in packs
  *   main ─recall─▶ thread ─returned─▶ main  tasks that have not started, for a thread that has nothing to do
+ *   thread ─claims─▶ main ─claimed─▶ thread tasks that are about to begin, to be recorded before they do
  *   main ─end─▶ thread ─over─▶ main         every task has its result
  *   thread ─ask─▶ main ─answer─▶ thread     calls; `tell` needs no answer, `drop` takes an `ask` back
  */
@@ -35,6 +36,8 @@ export interface ThreadRequest extends Omit<RunRequest, 'plan'> {
   readonly ahead: number;
   /** The caller has secrets for this run. */
   readonly secrets: boolean;
+  /** The start of each task is recorded. */
+  readonly claims: boolean;
   readonly redact: readonly RegExp[] | undefined;
 }
 
@@ -54,6 +57,7 @@ export type ToThread =
   | { readonly type: 'stop'; readonly run: number; readonly reason: string }
   /** Pairs of index and bytes that the consumer of output has taken. */
   | { readonly type: 'taken'; readonly run: number; readonly pairs: readonly number[] }
+  | { readonly type: 'claimed'; readonly run: number; readonly group: number; readonly error: PlainError | undefined }
   | Answer
   | Told
   | { readonly type: 'close' };
@@ -73,6 +77,7 @@ export type FromThread =
     }
   | { readonly type: 'status'; readonly run: number; readonly status: ExecutorStatus }
   | { readonly type: 'returned'; readonly run: number; readonly indices: readonly number[] }
+  | { readonly type: 'claims'; readonly run: number; readonly group: number; readonly tasks: Float64Array<ArrayBuffer> }
   | { readonly type: 'over'; readonly run: number; readonly limitedBy: string }
   /** It stood still so long, in milliseconds of its own computing. */
   | { readonly type: 'lag'; readonly run: number; readonly ms: number }

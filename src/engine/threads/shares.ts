@@ -5,6 +5,8 @@ import type { Limits } from '../../contracts/limits.ts';
 const LEAST_PLACES = 16;
 /** Of the connections to one address: with one, each retry would wait for the one before. */
 const LEAST_PER_ADDRESS = 2;
+/** Of the logins per second: what a thread that has nothing to do leaves unused is lost to the others. */
+const LEAST_RATE = 10;
 /** Tasks that wait in a thread: enough to bridge a turn of the main thread's loop, few enough to be shared out at the end. */
 const MOST_AHEAD = 64;
 const LEAST_AHEAD = 8;
@@ -18,6 +20,7 @@ export function threadsFor(threads: number, limits: Limits, most: number): numbe
     limits.handshakes,
     limits.connections,
     limits.perAddress / LEAST_PER_ADDRESS,
+    typeof limits.adapt?.rate === 'number' ? limits.adapt.rate / LEAST_RATE : threads,
   ];
   return Math.max(1, Math.floor(Math.min(...bounds)));
 }
@@ -37,6 +40,13 @@ export function shareOf(limits: Limits, place: number, count: number): Limits {
     handshakes: part(limits.handshakes),
     connections: part(limits.connections),
     perAddress: part(limits.perAddress),
+    connecting: limits.connecting && part(limits.connecting),
+    adapt: limits.adapt && {
+      fanoutMost: limits.adapt.fanoutMost && part(limits.adapt.fanoutMost),
+      handshakesMost: limits.adapt.handshakesMost && part(limits.adapt.handshakesMost),
+      rate: typeof limits.adapt.rate === 'number' ? limits.adapt.rate / count : limits.adapt.rate,
+      parts: count,
+    },
   };
 }
 

@@ -12,6 +12,7 @@ import type { Plan, PlanFeed } from '../plan.ts';
 import { Redactor } from '../redact.ts';
 import { Secrets } from '../secrets.ts';
 import { SharedBits } from './bits.ts';
+import { RemoteClaims } from './claims.ts';
 import { LagWatch } from './lag.ts';
 import type { ThreadLink } from './link.ts';
 import { Packer } from './packing.ts';
@@ -44,6 +45,7 @@ export class ThreadRun implements PlanFeed {
   readonly #parts: ThreadRunParts;
   readonly #started: SharedBits;
   readonly #begun: SharedBits;
+  readonly #claims: RemoteClaims;
   readonly #packer = new Packer();
   readonly #lag: LagWatch;
   /** Tasks that wait, from plan place `#read` on. */
@@ -63,6 +65,7 @@ export class ThreadRun implements PlanFeed {
     this.#parts = parts;
     this.#started = new SharedBits(parts.request.started);
     this.#begun = new SharedBits(parts.request.begun);
+    this.#claims = new RemoteClaims(parts.id, parts.post);
     this.#lag = new LagWatch((ms) => parts.post({ type: 'lag', run: parts.id, ms }));
   }
 
@@ -96,6 +99,7 @@ export class ThreadRun implements PlanFeed {
     else if (message.type === 'unpause') run.unpause();
     else if (message.type === 'cancel') run.cancel(message.running);
     else if (message.type === 'stop') run.stop(message.reason);
+    else if (message.type === 'claimed') this.#claims.answered(message);
     else if (message.type === 'taken') this.#outputTaken(message.pairs);
     else {
       // `drop-run`: nobody wants to hear of it any more.
@@ -110,6 +114,7 @@ export class ThreadRun implements PlanFeed {
     const { request, link, parts, id } = this.#parts;
     const secrets = parts.secrets ?? new Secrets();
     return {
+      ...(request.claims && { claim: (index, attempt) => this.#claims.claim(index, attempt) }),
       onStart: (event) => this.#onStart(event),
       onOutput: (event) => this.#onOutput(event),
       ...(request.secrets && {

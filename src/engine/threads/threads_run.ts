@@ -19,6 +19,7 @@ import { Blockage } from '../limits.ts';
 import { ResultQueue, type ResultSource } from '../result_queue.ts';
 import { textOf, untouchedResult } from '../task_outcome.ts';
 import { SharedBits } from './bits.ts';
+import { claimAll } from './claims.ts';
 import { Lane } from './lane.ts';
 import { OUTPUT, RESULT, START, Unpacker } from './packing.ts';
 import type { ThreadRequest } from './protocol.ts';
@@ -73,6 +74,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   #stopped: ExecutorStatus['stopped'] = 'no';
   #stopReason: string | undefined;
   #noThread: string | undefined;
+  #cap = Infinity;
   #lagTold = false;
 
   constructor(parts: ThreadsRunParts) {
@@ -80,8 +82,8 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     const { limits, plan } = request;
     this.#parts = parts;
     this.#request = request;
-    this.#started = SharedBits.of(plan.count);
-    this.#begun = SharedBits.of(plan.count);
+    this.#started = SharedBits.of(plan.planned ?? plan.count);
+    this.#begun = SharedBits.of(plan.planned ?? plan.count);
     this.#lanes = parts.slots.map((slot, place) => new Lane(slot, this.#threadRequest(place)));
     this.#reader = new Blockage(() => clock.now());
     this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
@@ -91,6 +93,8 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       (index, bytes) => this.#outputTaken(index, bytes),
       (result) => this.results.push(result),
     );
+    const advance = () => this.#advance();
+    if (plan.feed) plan.feed.more = advance;
     this.#deadline = new TimerEntry(this);
     this.#deadlineAt = clock.now() + (limits.deadlines.runMs ?? Infinity);
   }
@@ -127,6 +131,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   cancel(running: 'terminate' | 'leave'): void {
     if (this.#mode === 'finished') return;
     if (this.#stopped === 'no') this.#stopped = 'cancelled';
+    this.#request.plan.feed?.stopped?.();
     this.#parts.wheel.cancel(this.#deadline);
     this.#tell({ type: 'cancel', run: this.#parts.id, running });
     this.#streams.letGo();
@@ -137,7 +142,14 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     if (this.#mode === 'finished' || this.#stopped !== 'no') return;
     this.#stopped = 'guard';
     this.#stopReason = reason;
+    this.#request.plan.feed?.stopped?.();
     this.#tell({ type: 'stop', run: this.#parts.id, reason });
+    this.#advance();
+  }
+
+  /** What a thread was given counts, started or not: it may start at any time. */
+  cap(unfinished: number): void {
+    this.#cap = unfinished;
     this.#advance();
   }
 
@@ -163,6 +175,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   /** The run's own deadline; that of what threads have is theirs. */
   expired(): void {
     if (this.#stopped === 'no') this.#stopped = 'deadline';
+    this.#request.plan.feed?.stopped?.();
     this.#streams.letGo();
     this.#advance();
   }
@@ -179,7 +192,9 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     const time = this.#parts.clock.epoch();
     while (late.length < LATE_BATCH && this.#left > 0) {
       const target = this.#nextTarget();
-      late.push('outcome' in target ? target : this.#untouched(target, outcome, time, 'main'));
+      const result = 'outcome' in target ? target : this.#untouched(target, outcome, time, 'main');
+      late.push(result);
+      this.#parts.hooks.onEnd?.(result);
     }
     return late;
   }
@@ -197,7 +212,8 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
 
   /** Tasks that no thread has and that have no result. */
   get #left(): number {
-    return this.#back.length + this.#request.plan.count - this.#next;
+    const { feed, count } = this.#request.plan;
+    return this.#back.length + (feed?.here ?? count) - this.#next;
   }
 
   #threadRequest(place: number): ThreadRequest {
@@ -207,12 +223,13 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     return {
       ...request,
       limits: share,
-      planned: plan.count,
+      planned: plan.planned ?? plan.count,
       hosts: plan.hosts,
       started: this.#started.buffer,
       begun: this.#begun.buffer,
       ahead: aheadOf(share.fanout),
       secrets: hooks.secret !== undefined,
+      claims: hooks.claim !== undefined,
       redact: hooks.redactor?.patterns,
     };
   }
@@ -244,7 +261,15 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       lane.status = message.status;
       lane.statusAt = this.#parts.clock.now();
     } else if (message.type === 'returned') this.#back.push(...lane.returned(message.indices));
-    else if (message.type === 'lag') this.#lag(lane, message.ms);
+    else if (message.type === 'claims') {
+      const { deaths } = lane;
+      claimAll(this.#parts.hooks, message, (error) => {
+        // The next thread in its place has groups of its own.
+        if (deaths !== lane.deaths) return;
+        lane.slot.post({ type: 'claimed', run: this.#parts.id, group: message.group, error });
+      });
+      return;
+    } else if (message.type === 'lag') this.#lag(lane, message.ms);
     else if (message.type === 'over') {
       lane.state = 'over';
       lane.limitedBy = message.limitedBy;
@@ -291,6 +316,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     const result = { run, round, host, iteration: host.iteration, executor: lane.slot.name, ...packed };
     if (!this.#streams.result(result)) this.results.push(result);
     else if (this.#stopped === 'cancelled' || this.#stopped === 'deadline') this.#streams.letGo();
+    this.#parts.hooks.onEnd?.(result);
   }
 
   #deliver(event: TaskOutputEvent): boolean {
@@ -331,8 +357,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     for (const target of lane.clear()) {
       const { index } = target;
       this.#streams.forget(index);
-      if (this.#begun.has(index))
-        this.results.push(this.#untouched(target, lostTo(lane, reason), time, lane.slot.name));
+      if (this.#begun.has(index)) this.#made(this.#untouched(target, lostTo(lane, reason), time, lane.slot.name));
       else this.#takeBack(lane, target, reason, time);
     }
     if (this.#mode === 'finished' || this.#mode === 'ending') lane.state = 'over';
@@ -353,12 +378,13 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     this.#deaths.delete(index);
     const message = `${deaths} threads ended while they were about to start it, the last one: ${reason}`;
     const outcome = { kind: 'error', began: 'no', code: 'internal', message } as const;
-    this.results.push(this.#untouched(target, outcome, time, lane.slot.name));
+    this.#made(this.#untouched(target, outcome, time, lane.slot.name));
   }
 
   #laneLost(lane: Lane, error: unknown): void {
     lane.state = 'lost';
     if (this.#lanes.every(({ state }) => state === 'lost')) this.#noThread = `no thread is left: ${textOf(error)}`;
+    if (this.#noThread !== undefined) this.#request.plan.feed?.stopped?.();
     this.#advance();
   }
 
@@ -378,6 +404,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       for (const lane of this.#lanes) room -= lane.waiting;
     }
     this.#reader.set(goesOn && room <= 0 && this.results.unread > 0 && this.#left > 0);
+    room = Math.min(room, this.#cap - this.#given);
     while (room > 0 && this.#left > 0) {
       const lane = this.#neediest();
       if (lane === undefined) break;
@@ -387,6 +414,11 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       room -= targets.length;
     }
     if (goesOn && this.#left === 0) this.#recall();
+  }
+
+  /** Tasks that threads have. */
+  get #given(): number {
+    return this.#lanes.reduce((sum, { open }) => sum + open.size, 0);
   }
 
   /** Who has most free places of those that ask. */
@@ -413,7 +445,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     const targets: Target[] = [];
     for (let i = 0; i < count && this.#left > 0; i++) {
       const target = this.#nextTarget();
-      if ('outcome' in target) this.results.push(target);
+      if ('outcome' in target) this.#made(target);
       else targets.push(target);
     }
     return targets;
@@ -434,13 +466,19 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     }
   }
 
+  #made(result: TaskResult): void {
+    this.results.push(result);
+    this.#parts.hooks.onEnd?.(result);
+  }
+
   #untouched(target: Target, outcome: Outcome, time: number, executor: string): TaskResult {
     const { run, round } = this.#request;
     return untouchedResult({ run, round, index: target.index }, target, target.iteration, outcome, time, executor);
   }
 
   #checkEnd(): void {
-    const noMore = this.#left === 0 || this.#stopped !== 'no' || this.#noThread !== undefined;
+    const atEnd = this.#left === 0 && (this.#request.plan.feed?.ended ?? true);
+    const noMore = atEnd || this.#stopped !== 'no' || this.#noThread !== undefined;
     if (
       (this.#mode === 'going' || this.#mode === 'opening') &&
       noMore &&

@@ -3,9 +3,10 @@
  * with the process, however that ends, so no lock is ever stale; readers still see the owner's row.
  */
 import { closeSync, existsSync, openSync, statSync, unlinkSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { MyriadError } from '../../contracts/errors.ts';
 import type { Who } from '../journal.ts';
+import { openDatabase } from './database.ts';
 import { isBusy } from './errors.ts';
 import { fileError } from './open.ts';
 
@@ -33,7 +34,7 @@ export class RunLock {
     try {
       if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
       const file = statSync(path).ino;
-      db = new DatabaseSync(path, { timeout: WAIT_MS });
+      db = openDatabase(path, { timeout: WAIT_MS });
       // Who owns it need not outlive the machine.
       db.exec('PRAGMA synchronous = OFF; BEGIN IMMEDIATE;');
       db.exec('CREATE TABLE IF NOT EXISTS owner (one INTEGER PRIMARY KEY, json TEXT NOT NULL)');
@@ -61,7 +62,7 @@ export function isLive(path: string): boolean {
   if (!existsSync(path)) return false;
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { timeout: WAIT_MS });
+    db = openDatabase(path, { timeout: WAIT_MS });
     db.exec('BEGIN IMMEDIATE; ROLLBACK;');
     return false;
   } catch (error) {
@@ -77,7 +78,7 @@ export function isLive(path: string): boolean {
 function readOwner(path: string): Owner | undefined {
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { readOnly: true });
+    db = openDatabase(path, { readOnly: true });
     const json = db.prepare('SELECT json FROM owner').get()?.json;
     return typeof json === 'string' ? (JSON.parse(json) as Owner) : undefined;
   } catch {

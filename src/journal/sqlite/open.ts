@@ -1,8 +1,9 @@
 /** Opens a run's file, or says in one sentence why not; what is opened to be read is never changed. */
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { MyriadError } from '../../contracts/errors.ts';
 import { damaged } from '../packing.ts';
+import { openDatabase } from './database.ts';
 import { journalError } from './errors.ts';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from './migrations.ts';
 import {
@@ -23,7 +24,7 @@ export function createDatabase(path: string): DatabaseSync {
   try {
     // Before SQLite has it open: closing a descriptor later would drop its locks.
     closeSync(openSync(path, 'wx', 0o600));
-    return new DatabaseSync(path, { timeout: BUSY_MS });
+    return openDatabase(path, { timeout: BUSY_MS });
   } catch (error) {
     throw fileError(error, path);
   }
@@ -86,7 +87,7 @@ function opened(path: string, readOnly: boolean): { readonly db: DatabaseSync; r
   if (!existsSync(path)) throw new MyriadError('journal', `the journal ${path} is not there any more`);
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { readOnly, timeout: BUSY_MS });
+    db = openDatabase(path, { readOnly, timeout: BUSY_MS });
     checkVersion(db, path);
     const run = selectRun(db);
     if (run === undefined || runChecksum(run) !== run.crc) throw damaged();

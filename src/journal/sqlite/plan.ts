@@ -15,11 +15,13 @@ interface Hosts {
 }
 
 export class StoredPlan implements JournaledPlan {
+  readonly kind: 'set' | 'rows';
   readonly count: number;
   readonly hosts: number;
   readonly #list: Hosts;
 
   constructor(statements: ReaderStatements, run: RunRow, lastBlock: number | undefined) {
+    this.kind = run.plan_kind === 'set' ? 'set' : 'rows';
     this.hosts = run.hosts;
     this.count = run.hosts * run.repeat;
     this.#list = run.plan_kind === 'set' ? setOf(run) : listOf(run, new BlockList(statements), lastBlock);

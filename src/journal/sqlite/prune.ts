@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MyriadError } from '../../contracts/errors.ts';
-import { listRunFiles, type RunFiles } from '../folder.ts';
+import { listRunFiles, type RunFiles, startedAt } from '../folder.ts';
 import type { PruneOptions, PruneReport, Who } from '../journal.ts';
 import { isLive, RunLock } from './lock.ts';
 import { openForReading } from './open.ts';
@@ -23,14 +23,17 @@ export function prune(folder: string, who: Who, now: number, options: PruneOptio
   const live: string[] = [];
   const removed: { id: string; path: string; bytes: number }[] = [];
   const problems: string[] = [];
-  const candidates: Candidate[] = [];
+  const over: Omit<Candidate, 'overAt'>[] = [];
   let left = 0;
   for (const files of listRunFiles(folder)) {
     const bytes = pathsOf(files).reduce((sum, path) => sum + sizeOf(path), 0);
     left += bytes;
     if (isLive(files.lock)) live.push(files.id);
-    else candidates.push({ files, bytes, overAt: overAt(files) });
+    else over.push({ files, bytes });
   }
+  // What began less long ago cannot have been over for longer: thousands of young runs need not be opened.
+  const asked = left > maxBytes ? over : over.filter(({ files }) => now - startedAt(files) >= olderThanMs);
+  const candidates: Candidate[] = asked.map((each) => ({ ...each, overAt: overAt(each.files) }));
   for (const { files, bytes, overAt: at } of candidates.sort((a, b) => a.overAt - b.overAt)) {
     if (now - at < olderThanMs && left <= maxBytes) continue;
     const problem = dryRun ? undefined : remove(files, who, now);

@@ -162,12 +162,15 @@ export class SqliteReader implements JournalReader {
       checkWhole(this.#db);
       const round = this.lastRound;
       const done = new IndexSet();
+      // They have not begun, whatever was claimed: a claim takes the place of an older result.
+      const notBegun = new IndexSet();
       for (const { place, outcome } of this.#rows(round)) {
         const { kind, began } = this.#outcome(outcome);
-        if (kind !== 'not-run' && !(kind === 'cancelled' && began === 'no')) done.add(place % MAX_TASKS);
+        const open = kind === 'not-run' || (kind === 'cancelled' && began === 'no');
+        (open ? notBegun : done).add(place % MAX_TASKS);
       }
       const lost = new IndexSet();
-      for (const index of this.#claimed(round)) if (!done.has(index)) lost.add(index);
+      for (const index of this.#claimed(round)) if (!done.has(index) && !notBegun.has(index)) lost.add(index);
       return { round, done, lost };
     } catch (error) {
       throw journalError(error, this.#files.db);

@@ -47,6 +47,7 @@ interface Group {
 
 export class Recorder {
   readonly #db: DatabaseSync;
+  readonly #resumed: boolean;
   readonly #statements: WriterStatements;
   readonly #outputs: OutputStore;
   readonly #outcomes = new Recent<string, KnownOutcome>(REMEMBERED);
@@ -58,8 +59,10 @@ export class Recorder {
   #keptBytes = 0;
   #dropped = 0;
 
-  constructor(db: DatabaseSync, outputs: { readonly folder: string; readonly kept: KeptOutput }) {
+  /** `resumed`: there may be results of before, some of which give way. */
+  constructor(db: DatabaseSync, outputs: { readonly folder: string; readonly kept: KeptOutput }, resumed: boolean) {
     this.#db = db;
+    this.#resumed = resumed;
     this.#statements = new WriterStatements(db);
     this.#outputs = new OutputStore(this.#statements, outputs.folder, outputs.kept);
   }
@@ -159,6 +162,7 @@ export class Recorder {
     walk(batch, {
       claim: (round, index, attempt) => {
         if (!withClaims) return;
+        if (this.#resumed) this.#makeWay(group, placeOf(round, index));
         this.#claims.u32(round);
         this.#claims.u32(index);
         this.#claims.u32(attempt);
@@ -198,6 +202,14 @@ export class Recorder {
       this.#statements.replaceResult(made);
     }
     count(group, outcome.kind, 1);
+  }
+
+  /** The task is done over: a result of before must not stand for what happens now. */
+  #makeWay(group: Group, place: number): void {
+    const before = this.#statements.existingOutcome(place);
+    if (before === undefined || !gives(before)) return;
+    count(group, before.kind, -1);
+    this.#statements.removeResult(place);
   }
 
   #outcomeRow(json: string): KnownOutcome {

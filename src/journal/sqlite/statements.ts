@@ -215,6 +215,7 @@ export class WriterStatements {
   readonly #result: StatementSync;
   readonly #replace: StatementSync;
   readonly #existing: StatementSync;
+  readonly #remove: StatementSync;
   readonly #tally: StatementSync;
 
   constructor(db: DatabaseSync) {
@@ -230,6 +231,7 @@ export class WriterStatements {
     this.#existing = db.prepare(
       'SELECT kind, label, began FROM outcome WHERE id = (SELECT outcome FROM result WHERE place = ?)',
     );
+    this.#remove = db.prepare('DELETE FROM result WHERE place = ?');
     this.#tally = db.prepare(
       'INSERT INTO tally VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET count = count + excluded.count',
     );
@@ -270,6 +272,10 @@ export class WriterStatements {
 
   replaceResult({ place, outcome, stdout, stderr, crc, detail }: ResultRow): void {
     this.#replace.run(place, outcome, stdout, stderr, crc, detail);
+  }
+
+  removeResult(place: number): void {
+    this.#remove.run(place);
   }
 
   existingOutcome(

@@ -20,6 +20,8 @@ import type { Answer, Request, WriterData } from './protocol.ts';
 /** A batch costs 0.15 ms of CPU in both threads together, whatever is in it: at most 200 a second, after a burst. */
 const BATCH_MS = 5;
 const BURST = 32;
+/** Results that no claim takes along wait so long: nobody waits for them. */
+const RESULTS_MS = 25;
 const GROUP_RECORDS = 256;
 const GROUP_BYTES = 256 * 1024;
 /** Bytes on their way to the thread; above this `result` and `output` ask to wait. */
@@ -77,6 +79,10 @@ export class SqliteWriter implements JournalWriter {
   #claims: Deferred | undefined = undefined;
   #hasOutputs = false;
   #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined = undefined;
+  /** Claims are among what is scheduled. */
+  #prompt = false;
+  /** What has been collected waits for the claims on their way: the longer a commit takes, the larger is the next. */
+  #overdue = false;
   /** Batches that may go without a wait, and since when that has been so. */
   #allowed = BURST;
   #allowedAt = 0;
@@ -166,7 +172,7 @@ export class SqliteWriter implements JournalWriter {
   }
 
   result(result: TaskResult): Promise<void> | undefined {
-    if (this.#dead !== undefined || result.outcome.kind === 'not-run') return undefined;
+    if (this.#dead !== undefined || !leavesTrace(result)) return undefined;
     checkTask(result.index, result.round);
     packResult(this.#packer, result, this.#keepsOutput);
     this.#added();
@@ -202,9 +208,24 @@ export class SqliteWriter implements JournalWriter {
       this.#send();
       return;
     }
-    if (this.#scheduled !== undefined) return;
-    const left = this.#waitMs();
-    this.#scheduled = left <= 0 ? setImmediate(() => this.#send()) : setTimeout(() => this.#send(), left);
+    const prompt = this.#claims !== undefined;
+    if (this.#overdue || (this.#scheduled !== undefined && (this.#prompt || !prompt))) return;
+    this.#unschedule();
+    this.#prompt = prompt;
+    const left = prompt ? this.#waitMs() : RESULTS_MS;
+    this.#scheduled = left <= 0 ? setImmediate(() => this.#due()) : setTimeout(() => this.#due(), left);
+  }
+
+  #due(): void {
+    this.#unschedule();
+    if (this.#claims !== undefined && this.#claimsOnWay) this.#overdue = true;
+    else this.#send();
+  }
+
+  #unschedule(): void {
+    clearImmediate(this.#scheduled as NodeJS.Immediate);
+    clearTimeout(this.#scheduled as NodeJS.Timeout);
+    this.#scheduled = undefined;
   }
 
   /** Until the next batch may go: 0 at the end of this turn. */
@@ -217,11 +238,8 @@ export class SqliteWriter implements JournalWriter {
 
   /** Sends what has been collected. */
   #send(): void {
-    if (this.#scheduled !== undefined) {
-      clearImmediate(this.#scheduled as NodeJS.Immediate);
-      clearTimeout(this.#scheduled as NodeJS.Timeout);
-      this.#scheduled = undefined;
-    }
+    this.#unschedule();
+    this.#overdue = false;
     if (this.#records === 0 || this.#dead !== undefined) return;
     const batch = this.#packer.take(this.#spares.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES));
     const answered = this.#claims ?? defer();
@@ -270,6 +288,7 @@ export class SqliteWriter implements JournalWriter {
   #claimsAnswered(): void {
     setImmediate(() => {
       this.#claimsOnWay = false;
+      if (this.#overdue) this.#send();
       this.#forward();
     });
   }
@@ -307,6 +326,11 @@ export class SqliteWriter implements JournalWriter {
     this.#room?.resolve();
     this.#room = undefined;
   }
+}
+
+/** What will not run is told by having no record; once its host was reached it may have been claimed, and needs one. */
+function leavesTrace({ outcome, reached }: TaskResult): boolean {
+  return outcome.kind !== 'not-run' || reached !== undefined;
 }
 
 function checkTask(index: number, round: number): void {

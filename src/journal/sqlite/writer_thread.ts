@@ -60,7 +60,7 @@ function create(row: NewRun): DatabaseSync {
 }
 
 function serve(db: DatabaseSync, lock: RunLock): void {
-  const recorder = new Recorder(db, { folder: files.outputs, kept: outputs });
+  const recorder = new Recorder(db, { folder: files.outputs, kept: outputs }, run === undefined);
   parentPort!.on('message', (request: Request) => {
     let reply: Answer = {};
     try {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MyriadError } from '../../../src/contracts/errors.ts';
+import type { Limits } from '../../../src/contracts/limits.ts';
 import { Bytes, type TaskResult } from '../../../src/contracts/task.ts';
 import { SharedBits } from '../../../src/engine/threads/bits.ts';
 import { OUTPUT, type PackedResult, Packer, RESULT, START, Unpacker } from '../../../src/engine/threads/packing.ts';
@@ -134,15 +135,32 @@ describe('limits', () => {
     );
   });
 
-  test.each([
+  test.each<[string, Partial<Limits>, number, number, number]>([
     ['threads', {}, 3, Infinity, 3],
     ['a small fanout', { fanout: 31 }, 3, Infinity, 1],
     ['few per address', { perAddress: 4 }, 3, Infinity, 2],
     ['one handshake', { handshakes: 1 }, 3, Infinity, 1],
     ['two tasks', {}, 3, 2, 2],
     ['less than a task', {}, 3, 0.4, 1],
+    ['a small rate', { adapt: { rate: 19 } }, 3, Infinity, 1],
+    ['a rate for two', { adapt: { rate: 20 } }, 3, Infinity, 2],
+    ['a ramp', { adapt: { rate: 'ramp' } }, 3, Infinity, 3],
   ])('%s', (_, limits, threads, tasks, expected) => {
     expect(threadsFor(threads, { ...LIMITS, ...limits }, tasks)).toBe(expected);
+  });
+
+  test('that change are split, too', () => {
+    const adapt = { fanoutMost: 1_001, handshakesMost: 512, rate: 100 };
+    const limits = { ...LIMITS, connecting: 921, adapt };
+    const shares = [0, 1, 2, 3].map((place) => shareOf(limits, place, 4));
+    const sum = (of: (share: Limits) => number | undefined) => shares.reduce((total, each) => total + of(each)!, 0);
+    expect(sum(({ connecting }) => connecting)).toBe(921);
+    expect(sum((share) => share.adapt!.fanoutMost)).toBe(1_001);
+    expect(sum((share) => share.adapt!.handshakesMost)).toBe(512);
+    expect(sum((share) => share.adapt!.rate as number)).toBe(100);
+    expect(shares.map((share) => share.adapt!.parts)).toEqual([4, 4, 4, 4]);
+    expect(shareOf({ ...LIMITS, adapt: { rate: 'ramp' } }, 0, 4).adapt).toEqual({ rate: 'ramp', parts: 4 });
+    expect(shareOf(LIMITS, 0, 4).adapt).toBeUndefined();
   });
 
   test('few tasks wait in a thread', () => {

@@ -19,32 +19,13 @@ import { describeMachine } from '../bench/machine.ts';
 import { Simulator } from '../src/simulator/simulator.ts';
 import { startSshd } from '../test/kit/servers.ts';
 import { fuzz } from '../test/ssh/fuzz.ts';
+import type { Check, Finding, Room } from './soak/check.ts';
+import { CRASH } from './soak/crash.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CLI = join(ROOT, 'dist/cli/main.js');
 const PAGE = join(ROOT, 'docs/soak.md');
 const MINUTE = 60_000;
-
-/** What a check has to work with. */
-interface Room {
-  /** Its own, removed afterwards. */
-  readonly dir: string;
-  readonly signal: AbortSignal;
-  readonly seed: number;
-}
-
-interface Finding {
-  /** What was measured, in words. */
-  readonly measured: string;
-  readonly passed: boolean;
-}
-
-interface Check {
-  readonly name: string;
-  readonly what: string;
-  readonly bound: string;
-  run(room: Room): Promise<Finding>;
-}
 
 interface TaskEnd {
   readonly type: 'task:end';
@@ -236,6 +217,7 @@ const CHECKS: readonly Check[] = [
     bound: 'every key learnt, exactly the right ones; all ok; then all known',
     run: trustThenRun,
   },
+  CRASH,
   {
     name: 'repeat',
     what: '200 × `echo hello world {i}` on one sshd with default settings',

@@ -11,9 +11,12 @@ import type { Command } from './measure.ts';
 
 /** Everything a client is told. */
 export interface Site {
+  /** Exactly these hosts, as a host set. */
+  readonly set: string;
+  /** The smallest block that has all of them, for clients that are told the count beside it. */
   readonly cidr: string;
   readonly hosts: readonly string[];
-  /** One host a line, for clients without CIDR. */
+  /** One host a line, for clients that know neither. */
   readonly hostFile: string;
   readonly knownHosts: string;
   readonly identity: string;
@@ -31,7 +34,8 @@ export interface Client {
   readonly maxHosts?: number;
   /** Builds what has to be built and returns the version; rejects with the reason why it cannot be measured. */
   readonly prepare: () => Promise<string>;
-  readonly command: (site: Site, fanout: number) => Command;
+  /** `options` are words more for its command line, where that takes any. */
+  readonly command: (site: Site, fanout: number, options?: readonly string[]) => Command;
 }
 
 const ROOT = join(import.meta.dirname, '..');
@@ -82,11 +86,11 @@ const myriad: Client = {
   label: 'Myriad',
   fanout: 64,
   prepare: async () => version([process.execPath, existingMyriad(), '--version'], 'dist/cli/main.js --version failed'),
-  command: (site, fanout) => ({
+  command: (site, fanout, options = []) => ({
     argv: [
-      ...[process.execPath, MYRIAD, 'run', '-w', site.cidr, '-l', site.user, '-p', `${site.port}`],
+      ...[process.execPath, MYRIAD, 'run', '-w', site.set, '-l', site.user, '-p', `${site.port}`],
       ...['--identity', site.identity, '--known-hosts', site.knownHosts, '-F', 'none', '--host-keys', 'strict'],
-      ...['-f', `${fanout}`, '--yes', '--output', 'text', '-q', '--progress', 'never', '--', site.command],
+      ...['-f', `${fanout}`, '--yes', '--output', 'text', '-q', '--progress', 'never', ...options, '--', site.command],
     ],
   }),
 };
@@ -102,7 +106,7 @@ const go: Client = {
   command: (site, fanout) => ({
     argv: [
       ...[CLIENT_GO, '-hosts', site.cidr, '-port', `${site.port}`, '-user', site.user, '-identity', site.identity],
-      ...['-known-hosts', site.knownHosts, '-workers', `${fanout}`, site.command],
+      ...['-count', `${site.hosts.length}`, '-known-hosts', site.knownHosts, '-workers', `${fanout}`, site.command],
     ],
   }),
 };

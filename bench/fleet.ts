@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { buildGo } from './go.ts';
 import { FLEET_CORE } from './measure.ts';
+import { cidrOf, FIRST_HOST } from './site.ts';
 
 /** Counted by the fleet since it was last asked. */
 export interface FleetStats {
@@ -23,8 +24,10 @@ export interface FleetStats {
 }
 
 export interface FleetOptions {
-  /** The hosts, as IPv4 CIDR. */
-  readonly cidr: string;
+  /** How many there are; the first is FIRST_HOST. */
+  readonly hosts: number;
+  /** The round trip: whatever the fleet sends leaves so much later. @default 0 */
+  readonly latencyMs?: number;
   /** Public key that may log in. */
   readonly authorized: string;
   /** Where a known_hosts line per host is written. */
@@ -48,7 +51,9 @@ export class Fleet implements AsyncDisposable {
   /** Builds and starts the fleet; resolves when it listens and known_hosts is written. */
   static async start(options: FleetOptions): Promise<Fleet> {
     const binary = await buildGo('fleet-go');
-    const flags = ['-keys', `${HOST_KEYS}`, '-base', options.cidr.split('/')[0]!, '-hosts', options.cidr];
+    const { hosts, latencyMs = 0 } = options;
+    const flags = ['-keys', `${HOST_KEYS}`, '-base', FIRST_HOST, '-hosts', cidrOf(hosts), '-count', `${hosts}`];
+    flags.push('-latency', `${latencyMs}ms`);
     flags.push('-authorized', options.authorized, '-known-hosts', options.knownHosts);
     const child = spawn('taskset', ['-c', `${FLEET_CORE}`, binary, ...flags], {
       stdio: ['pipe', 'pipe', 'inherit'],

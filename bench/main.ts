@@ -12,7 +12,7 @@ import { Fleet, type FleetStats } from './fleet.ts';
 import { describeMachine } from './machine.ts';
 import { type Cost, measure } from './measure.ts';
 import { type Absent, type Entry, type Sample, terminalReport, writeReport } from './report.ts';
-import { cidrOf, makeKey, Sites } from './site.ts';
+import { makeKey, Sites } from './site.ts';
 import { QUESTION, verify } from './verify.ts';
 
 interface Settings {
@@ -138,11 +138,10 @@ function messageOf(error: unknown): string {
 async function bench(settings: Settings, directory: string, signal: AbortSignal): Promise<boolean> {
   const machine = await describeMachine('bench/main.ts');
   if (machine.load > 0.5) process.stderr.write(`load ${machine.load.toFixed(2)}: other programs disturb the figures\n`);
-  const cidr = cidrOf(settings.hosts);
   const identity = join(directory, 'key');
   const knownHosts = join(directory, 'known_hosts');
   await makeKey(identity);
-  await using fleet = await Fleet.start({ cidr, authorized: `${identity}.pub`, knownHosts });
+  await using fleet = await Fleet.start({ hosts: settings.hosts, authorized: `${identity}.pub`, knownHosts });
   const sites = new Sites({ directory, identity, knownHosts, port: fleet.port, command: QUESTION });
   const around: Bench = { fleet, sites, scratch: directory, signal };
 

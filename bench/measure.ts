@@ -34,6 +34,8 @@ export interface MeasureOptions {
   readonly scratch: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** More than one gives the client the fleet's core, too. @default 1 */
+  readonly cores?: number;
 }
 
 /** The number of getrusage(2), which differs by architecture. */
@@ -62,7 +64,8 @@ export async function measure(command: Command, options: MeasureOptions): Promis
   options.signal.throwIfAborted();
 
   const started = performance.now();
-  const argv = ['-c', `${CLIENT_CORE}`, 'perl', join(import.meta.dirname, 'rusage.pl'), `${number}`, usage];
+  const cores = (options.cores ?? 1) > 1 ? `0-${availableParallelism() - 1}` : `${CLIENT_CORE}`;
+  const argv = ['-c', cores, 'perl', join(import.meta.dirname, 'rusage.pl'), `${number}`, usage];
   // A process group of its own, so that a client that hangs is ended with everything it started.
   const child = spawn('taskset', [...argv, ...command.argv], {
     stdio: ['ignore', outFile.fd, errFile.fd],

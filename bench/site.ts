@@ -8,18 +8,20 @@ import type { Site } from './clients.ts';
 /** Most hosts a fleet may have: 127.16.0.0/12. */
 const MOST_HOSTS = 2 ** 20;
 
-/** The CIDR of so many hosts, which must be a power of two. */
+/** The first host of every fleet; the others follow it. */
+export const FIRST_HOST = '127.16.0.0';
+
+/** The smallest CIDR from the first host on that has so many hosts. */
 export function cidrOf(hosts: number): string {
-  const bits = Math.log2(hosts);
-  if (!Number.isInteger(bits) || hosts > MOST_HOSTS) {
-    throw new Error(`--hosts ${hosts} is not a power of two up to ${MOST_HOSTS}; take 256 or 8192`);
+  if (!Number.isInteger(hosts) || hosts < 1 || hosts > MOST_HOSTS) {
+    throw new Error(`${hosts} hosts: take a whole number from 1 to ${MOST_HOSTS}`);
   }
-  return `${hosts <= 65536 ? '127.1.0.0' : '127.16.0.0'}/${32 - bits}`;
+  return `${FIRST_HOST}/${32 - Math.ceil(Math.log2(hosts))}`;
 }
 
-/** The first so many addresses of a CIDR. */
-function addresses(cidr: string, count: number): string[] {
-  const [a, b] = cidr.split('.').map(Number) as [number, number];
+/** The first so many addresses. */
+function addresses(count: number): string[] {
+  const [a, b] = FIRST_HOST.split('.').map(Number) as [number, number];
   const first = a * 2 ** 24 + b * 2 ** 16;
   return Array.from({ length: count }, (_, i) => {
     const address = first + i;
@@ -57,14 +59,14 @@ export class Sites {
 
   async #make(count: number): Promise<Site> {
     const { directory, identity, port, command } = this.#options;
-    const cidr = cidrOf(count);
-    const hosts = addresses(cidr, count);
+    const hosts = addresses(count);
+    const set = `${hosts[0]}-${hosts.at(-1)}`;
     const hostFile = join(directory, `hosts.${count}`);
     const knownHosts = join(directory, `known_hosts.${count}`);
     // The fleet wrote a line per host in order of address: a smaller site is the head of it.
     const known = (await readFile(this.#options.knownHosts, 'latin1')).split('\n', count);
     await writeFile(hostFile, `${hosts.join('\n')}\n`);
     await writeFile(knownHosts, `${known.join('\n')}\n`);
-    return { cidr, hosts, hostFile, knownHosts, identity, user: 'bench', port, command };
+    return { set, cidr: cidrOf(count), hosts, hostFile, knownHosts, identity, user: 'bench', port, command };
   }
 }

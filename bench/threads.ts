@@ -76,7 +76,7 @@ async function executorOf({ mode, options }: Order): Promise<Executor> {
 async function measure(order: Order): Promise<void> {
   const { options } = order;
   const executor = await executorOf(order);
-  const hosts = selectHosts(options);
+  const { hosts } = selectHosts(options);
   const { limits } = resolveRun(resolveFleet(options), {});
   const run = async (count: number): Promise<Cost> => {
     const plan = new HostPlan({ count, at: (i) => hosts.at(i) });

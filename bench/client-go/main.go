@@ -71,15 +71,18 @@ func (j *job) visit(host string) (string, error) {
 	return strings.TrimRight(string(output), "\n"), err
 }
 
-// addresses sends every address of an IPv4 CIDR.
-func addresses(cidr string, hosts chan<- string) {
+// addresses sends the first count addresses of an IPv4 CIDR, with 0 all of them.
+func addresses(cidr string, count uint, hosts chan<- string) {
 	_, network, err := net.ParseCIDR(cidr)
 	if err != nil || network.IP.To4() == nil {
 		log.Fatalf("-hosts %q is not an IPv4 CIDR", cidr)
 	}
 	ones, bits := network.Mask.Size()
 	first := binary.BigEndian.Uint32(network.IP.To4())
-	for i := uint32(0); i < 1<<uint(bits-ones); i++ {
+	if all := uint(1) << uint(bits-ones); count == 0 || count > all {
+		count = all
+	}
+	for i := uint32(0); i < uint32(count); i++ {
 		ip := make(net.IP, 4)
 		binary.BigEndian.PutUint32(ip, first+i)
 		hosts <- ip.String()
@@ -119,6 +122,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("client-go: ")
 	cidr := flag.String("hosts", "127.1.0.0/24", "hosts as IPv4 CIDR")
+	count := flag.Uint("count", 0, "only so many hosts of -hosts; 0: all")
 	port := flag.Int("port", 22, "TCP port of every host")
 	user := flag.String("user", "bench", "user name")
 	identity := flag.String("identity", "", "private key file")
@@ -130,7 +134,7 @@ func main() {
 	j.port, j.command = *port, strings.Join(flag.Args(), " ")
 
 	hosts := make(chan string, *workers)
-	go addresses(*cidr, hosts)
+	go addresses(*cidr, *count, hosts)
 	var group sync.WaitGroup
 	var mutex sync.Mutex
 	out := bufio.NewWriter(os.Stdout)

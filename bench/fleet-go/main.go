@@ -39,7 +39,9 @@ type options struct {
 	password   string
 	knownHosts string
 	hosts      string
+	first      uint
 	delay      time.Duration
+	latency    time.Duration
 	kex        string
 }
 
@@ -53,7 +55,9 @@ func parseOptions() options {
 	flag.StringVar(&o.password, "password", "", "password that may log in; empty: none may")
 	flag.StringVar(&o.knownHosts, "known-hosts", "", "write a known_hosts line per host of -hosts to this file")
 	flag.StringVar(&o.hosts, "hosts", "", "the hosts of -known-hosts, as IPv4 CIDR")
+	flag.UintVar(&o.first, "count", 0, "only so many hosts of -hosts; 0: all")
 	flag.DurationVar(&o.delay, "delay", 0, "wait before each answer")
+	flag.DurationVar(&o.latency, "latency", 0, "round trip: whatever is sent leaves so much later")
 	flag.StringVar(&o.kex, "kex", "curve25519-sha256,curve25519-sha256@libssh.org", "key exchanges offered")
 	flag.Parse()
 	ip := net.ParseIP(*base).To4()
@@ -148,7 +152,11 @@ func (f *fleet) writeKnownHosts(port int) error {
 	out := bufio.NewWriterSize(file, 1<<20)
 	ones, bits := network.Mask.Size()
 	first := binary.BigEndian.Uint32(network.IP.To4())
-	for i := uint32(0); i < 1<<uint(bits-ones); i++ {
+	hosts := uint32(1) << uint(bits-ones)
+	if o := uint32(f.first); o > 0 && o < hosts {
+		hosts = o
+	}
+	for i := uint32(0); i < hosts; i++ {
 		a := first + i
 		fmt.Fprintf(out, "[%d.%d.%d.%d]:%d %s %s\n",
 			a>>24, a>>16&255, a>>8&255, a&255, port, ssh.KeyAlgoED25519, f.keyText[f.keyIndex(a)])
@@ -161,6 +169,9 @@ func (f *fleet) writeKnownHosts(port int) error {
 
 // serve handles one connection from accept to close.
 func (f *fleet) serve(conn net.Conn) {
+	if f.latency > 0 {
+		conn = newFarConn(conn, f.latency)
+	}
 	defer conn.Close()
 	local, remote := conn.LocalAddr().(*net.TCPAddr), conn.RemoteAddr().(*net.TCPAddr)
 	ip := local.IP.To4()

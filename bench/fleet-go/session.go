@@ -58,6 +58,8 @@ func run(channel ssh.Channel, command, address string) uint32 {
 		fmt.Fprintf(channel, "%s\n", rest)
 	case word == "cat":
 		io.Copy(channel, channel)
+	case word == "yes" && bad == nil:
+		io.WriteString(channel, strings.Repeat("y\n", int(number)))
 	case word == "true":
 	case word == "exit" && bad == nil:
 		return uint32(number & 255)

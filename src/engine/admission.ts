@@ -1,5 +1,6 @@
 /** What one task holds of the run's limits. The order and meaning of the limits are written in `limits.ts`. */
 import type { ConnectPhase } from '../transport/transport.ts';
+import type { Loan } from './lending.ts';
 import type { AddressSlots, Slots, Waiter } from './limits.ts';
 import { PENALTY_MS } from './retry.ts';
 import type { TaskRun } from './task_run.ts';
@@ -15,6 +16,8 @@ export class Admission implements Waiter {
   readonly #owner: { admitted(): void };
   #step: Step = 'dns';
   #place: 'held' | 'resting' | 'lent' | 'none' = 'held';
+  /** Of a place that is lent because the host is silent, while it is. */
+  #loan: Loan | undefined = undefined;
   #handshake: 'none' | 'held' | 'lent' = 'none';
   /** Kept between attempts, so that what the address taught is not forgotten. */
   #address: AddressSlots | undefined;
@@ -60,12 +63,15 @@ export class Admission implements Waiter {
     this.#rouse();
   }
 
-  /** The host is silent: the place goes to the next task. */
-  lendPlace(): void {
-    if (this.#place !== 'held') return;
+  /** The host is silent: the place goes to the next task. False: too many are lent, ask again later. */
+  lendPlace(): boolean {
+    if (this.#place !== 'held') return true;
+    this.#loan = this.#run.lending.take();
+    if (this.#loan === undefined) return false;
     this.#place = 'lent';
     this.#run.places.release();
     this.#run.placeLent();
+    return true;
   }
 
   /** The peer is silent in its handshake, and costs no CPU: another may have the slot. */
@@ -100,6 +106,8 @@ export class Admission implements Waiter {
   /** The attempt ended; the place and the memory of the address stay. */
   attemptOver(): void {
     this.leave();
+    if (this.#loan !== undefined) this.#run.lending.ended();
+    this.#loan = undefined;
     if (this.#handshake === 'held') this.#run.handshakes.release();
     this.#handshake = 'none';
     if (this.#addressHeld) {
@@ -147,6 +155,8 @@ export class Admission implements Waiter {
 
   #takePlace(): boolean {
     if (this.#place !== 'lent') return true;
+    if (this.#loan !== undefined) this.#run.lending.answered(this.#loan);
+    this.#loan = undefined;
     if (!this.#run.places.take(this)) return false;
     this.#place = 'held';
     return true;

@@ -8,6 +8,7 @@
  *              task, so that a silent host holds nothing but its socket. When the identification comes, the task takes a
  *              place again before anything else, ahead of tasks that have not started. Given back at the end.
  *                held ──silent for patienceMs──▶ lent ──identification──▶ (waits) ──▶ held ──end──▶ none
+ *              How many may be lent at once is the business of `lending.ts`.
  *                held ──waits for perAddress──▶ resting ──has it──▶ held, or lent where the place was needed
  *              A place that rests counts for tasks that have not started, not for those that want theirs back.
  * perAddress   connections to one address and port that are not yet authenticated; waited for before the socket is made.

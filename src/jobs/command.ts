@@ -6,6 +6,7 @@ import {
   checkShell,
   type Execution,
   type ExecutionOptions,
+  leaseOf,
   prepareExecution,
   surroundTask,
   windowsTask,
@@ -96,12 +97,13 @@ function perform(prepared: PreparedCommand, task: TaskContext): Promise<Outcome>
   if (shell !== 'sh') return performOnWindows(prepared, shell, line, task);
   if (execution === undefined) return runProcess(task, line, okStatus, stdin);
   const surroundings = surroundTask(execution, task);
+  const lease = leaseOf(execution, task);
   // Sudo's log names the command, so that it stands there as an argument; the program has it from there.
   if (execution.elevation !== undefined) {
-    const program = { text: `${surroundings}exec /bin/sh -c "$0"`, words: [lineQuote(line)], stdin };
+    const program = { text: `${surroundings}exec /bin/sh -c "$0"`, words: [lineQuote(line)], stdin, lease };
     return runProgram(task, program, execution.elevation, okStatus);
   }
-  const program = { text: `${surroundings}exec /bin/sh -c ${lineQuote(line)}`, words: [], stdin };
+  const program = { text: `${surroundings}exec /bin/sh -c ${lineQuote(line)}`, words: [], stdin, lease };
   return runProgram(task, program, undefined, okStatus);
 }
 

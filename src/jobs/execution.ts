@@ -2,6 +2,7 @@
 import { MyriadError } from '../contracts/errors.ts';
 import type { Elevation } from './elevation.ts';
 import type { TaskContext } from './job.ts';
+import { checkLease, Lease, type LeaseSpec } from './lease.ts';
 import { checkText, shown } from './process_job.ts';
 import { checkEnvironment, type Surroundings, surround } from './shell_program.ts';
 import { checkWindowsEnvironment, SHELLS, type Shell, type WindowsShell, windowsLine } from './windows.ts';
@@ -26,6 +27,8 @@ export interface ExecutionOptions {
   /** Exports MYRIAD_HOST, MYRIAD_RANK, MYRIAD_COUNT and MYRIAD_RUN. @default false */
   readonly identity?: boolean;
   readonly sudo?: SudoSpec;
+  /** Begins only where no other run has this lock. */
+  readonly lock?: LeaseSpec;
 }
 
 /** Ready for all tasks of a run. */
@@ -33,16 +36,18 @@ export interface Execution {
   readonly surroundings: Surroundings;
   readonly identity: boolean;
   readonly elevation: Elevation | undefined;
+  readonly lock: LeaseSpec | undefined;
 }
 
-const KNOWN = ['env', 'cwd', 'umask', 'identity', 'sudo'];
+const KNOWN = ['env', 'cwd', 'umask', 'identity', 'sudo', 'lock'];
 const KNOWN_SUDO = ['user', 'program', 'asks'];
+const KNOWN_LOCK = ['name', 'seconds', 'user'];
 
 /** The options of a spec; undefined where none of them is set. Throws MyriadError `usage`. */
 export function checkExecution(kind: string, value: unknown): ExecutionOptions | undefined {
   if (value === undefined) return undefined;
   const options = checkObject(kind, 'execution', value, KNOWN);
-  const { env, cwd, umask, identity, sudo } = options;
+  const { env, cwd, umask, identity, sudo, lock } = options;
   const checked: { -readonly [K in keyof ExecutionOptions]: ExecutionOptions[K] } = {};
   if (env !== undefined) checked.env = checkEnvironment(checkObject(kind, 'env', env, undefined));
   if (cwd !== undefined) checked.cwd = checkText(kind, 'cwd', cwd, 'refuse');
@@ -54,6 +59,7 @@ export function checkExecution(kind: string, value: unknown): ExecutionOptions |
   }
   if (identity !== undefined) checked.identity = checkFlag(kind, 'identity', identity);
   if (sudo !== undefined) checked.sudo = checkSudo(kind, sudo);
+  if (lock !== undefined) checked.lock = checkLease(checkObject(kind, 'lock', lock, KNOWN_LOCK));
   return Object.keys(checked).length > 0 ? checked : undefined;
 }
 
@@ -68,9 +74,10 @@ export function checkShell(kind: string, value: unknown, execution: ExecutionOpt
     );
   }
   if (shell === 'sh' || execution === undefined) return shell;
-  const { umask, sudo, env = {} } = execution;
+  const { umask, sudo, lock, env = {} } = execution;
   if (umask !== undefined) throw new MyriadError('usage', `umask: the shell ${shell} has none`);
   if (sudo !== undefined) throw new MyriadError('usage', `sudo: the shell ${shell} has no ${sudo.program ?? 'sudo'}`);
+  if (lock !== undefined) throw new MyriadError('usage', `lock: the shell ${shell} takes none`);
   checkWindowsEnvironment(env);
   return shell;
 }
@@ -118,13 +125,20 @@ function checkObject(
   return { ...value };
 }
 
-export function prepareExecution({ env = {}, cwd, umask, identity = false, sudo }: ExecutionOptions): Execution {
+export function prepareExecution(options: ExecutionOptions): Execution {
+  const { env = {}, cwd, umask, identity = false, sudo, lock } = options;
   const { program = 'sudo', user, asks = false } = sudo ?? {};
   return {
     surroundings: { env, cwd, umask },
     identity,
     elevation: sudo && { program, user, asks },
+    lock,
   };
+}
+
+/** The lease of one task; undefined: it needs none. */
+export function leaseOf({ lock }: Execution, task: TaskContext): Lease | undefined {
+  return lock && new Lease(lock, task.run, task.sink);
 }
 
 /** Statements that make the surroundings of one task. */

@@ -9,9 +9,10 @@
  */
 import type { Outcome, RemoteFate } from '../contracts/outcome.ts';
 import { type KillAnswer, killAnswer, killScript } from '../transport/kill.ts';
-import type { RemoteProcess } from '../transport/transport.ts';
+import type { OutputSink, RemoteProcess } from '../transport/transport.ts';
 import { type Elevation, type Refusal, Talk, type TalkOptions } from './elevation.ts';
 import { StoppedError, type TaskContext } from './job.ts';
+import type { Lease } from './lease.ts';
 import { endOutcome, feed, type OkStatus } from './process_job.ts';
 import { BOOTSTRAP, lineQuote, lineStart, oneLine } from './shell_program.ts';
 import type { StdinInput } from './stdin_source.ts';
@@ -27,6 +28,8 @@ export interface Program {
   readonly stdin?: StdinInput | undefined;
   /** The program's arguments, from `$0` on, for logs of sudo; words of a shell on one line. */
   readonly words: readonly string[];
+  /** Taken ahead of it. @default none */
+  readonly lease?: Lease | undefined;
 }
 
 /** What the kill script may take beyond the grace, in milliseconds: sudo, a shell, two looks at all processes. */
@@ -41,7 +44,21 @@ export function runProgram(
   okStatus: OkStatus,
 ): Promise<Outcome> {
   const run = new ProgramRun(task, program, okStatus);
-  return elevation === undefined ? run.plain() : run.elevated(elevation);
+  const ended = elevation === undefined ? run.plain() : run.elevated(elevation);
+  return program.lease === undefined ? ended : leased(program.lease, ended);
+}
+
+/** Without the lease the command did not begin, however its shell ended. */
+async function leased(lease: Lease, ended: Promise<Outcome>): Promise<Outcome> {
+  try {
+    const outcome = await ended;
+    return lease.refusal ?? outcome;
+  } catch (error) {
+    if (lease.refusal === undefined || error instanceof StoppedError) throw error;
+    return lease.refusal;
+  } finally {
+    lease.finish();
+  }
 }
 
 class ProgramRun {
@@ -59,10 +76,14 @@ class ProgramRun {
     this.#stopped.promise.catch(() => {});
   }
 
+  get #sink(): OutputSink {
+    return this.#program.lease ?? this.#task.sink;
+  }
+
   async plain(): Promise<Outcome> {
     const task = this.#task;
     const process = task.connection.exec(BOOTSTRAP, {
-      sink: task.sink,
+      sink: this.#sink,
       lingerMs: task.lingerMs,
       begin: () => task.begin(),
       started: () => task.started(),
@@ -89,7 +110,7 @@ class ProgramRun {
     const task = this.#task;
     const talk = new Talk({
       ...this.#talkOptions(elevation, terminal),
-      exec: { sink: task.sink, lingerMs: task.lingerMs, begin: () => task.begin() },
+      exec: { sink: this.#sink, lingerMs: task.lingerMs, begin: () => task.begin() },
       words: this.#program.words,
       passed: (process) => {
         task.started();
@@ -112,7 +133,8 @@ class ProgramRun {
 
   /** The program, what belongs to it, and stdin. A terminal has no end of input: the command gets none. */
   #send(process: RemoteProcess, terminal: boolean): void {
-    const { text, rest, payload, stdin } = this.#program;
+    const { rest, payload, stdin, lease } = this.#program;
+    const text = `${lease?.text ?? ''}${this.#program.text}`;
     const start = terminal ? `exec </dev/null;${text}` : text;
     process.write(Buffer.from(rest === undefined ? oneLine(start) : lineStart(start)));
     if (rest !== undefined) process.write(rest);

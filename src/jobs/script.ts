@@ -13,7 +13,14 @@ import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Outcome } from '../contracts/outcome.ts';
-import { checkExecution, type Execution, type ExecutionOptions, prepareExecution, surroundTask } from './execution.ts';
+import {
+  checkExecution,
+  type Execution,
+  type ExecutionOptions,
+  leaseOf,
+  prepareExecution,
+  surroundTask,
+} from './execution.ts';
 import type { JobKind, TaskContext } from './job.ts';
 import { checkOkStatus, checkOptions, checkStdin, checkText, type OkStatus, shown } from './process_job.ts';
 import { type Program, runProgram } from './program_run.ts';
@@ -207,7 +214,8 @@ function title({ name, args = [] }: ScriptOptions): string {
 
 function perform(prepared: PreparedScript, task: TaskContext): Promise<Outcome> {
   const { rest, payload, words, okStatus, execution, stdin = task.lent.stdin } = prepared;
-  const program: Program = { text: surroundTask(execution, task), rest, payload, stdin, words };
+  const lease = leaseOf(execution, task);
+  const program: Program = { text: surroundTask(execution, task), rest, payload, stdin, words, lease };
   return runProgram(task, program, execution.elevation, okStatus);
 }
 

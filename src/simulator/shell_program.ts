@@ -1,7 +1,7 @@
 /**
  * Plays the shell that a program of ours is sent to (`jobs/shell_program.ts`), and sudo: no shell, only what those programs say.
  *
- *   program ──a line that ends in a command──▶ running       the rest of stdin is the command's
+ *   program ──a line that ends in a command──▶ running       the rest of stdin is the command's; a lease is always to be had
  *   program ──a line that calls sudo -S──▶ password ──a line──▶ inner      wrong: asked again, three times in all
  *   program ──a line that calls sudo -n──▶ inner ──a line──▶ running
  */
@@ -106,6 +106,8 @@ export class ProgramCommand implements ServerCommand {
 
   #become(program: string): void {
     this.#mode = 'running';
+    const [, first, second] = /;\(set -- ([0-9a-f]+) ([0-9a-f]+) /.exec(program) ?? [];
+    if (first !== undefined) this.#session.write(Buffer.from(`${first}${second} taken\n`), true);
     const kills = this.#words[0] === 'kill' && program.startsWith('eval ');
     this.#command = this.#tools.start(kills ? undefined : this.#commandOf(program));
     this.#command.run();

@@ -100,7 +100,8 @@ async function breakLock(path: string): Promise<void> {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is a process with this number, whoever owns it. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -110,7 +111,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** When the process started, in the kernel's ticks: tells a process from a later one with its number. '-' where there is no /proc. */
-function processStart(pid: number): string {
+export function processStart(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field, the program's name, may contain blanks and brackets; the 22nd follows its last bracket.

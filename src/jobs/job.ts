@@ -8,6 +8,7 @@ import type { Outcome } from '../contracts/outcome.ts';
 import type { Host, Target, TaskNote } from '../contracts/task.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import type { Connection, OutputSink, TransportName } from '../transport/transport.ts';
+import type { OwnJob } from './own_face.ts';
 import type { StdinSource } from './stdin_source.ts';
 import type { HostValues, Refused } from './template.ts';
 import type { TerminalSize } from './terminal.ts';
@@ -30,6 +31,18 @@ export interface Lent {
   readonly values?: HostValues | undefined;
   /** Commands get a terminal of this size. */
   readonly terminal?: TerminalSize | undefined;
+  /** The job itself, for kind `inline`. */
+  readonly own?: OwnJob | undefined;
+  /** Jobs of tasks by their index, for kind `submitted`. */
+  submitted?(index: number): Submitted | undefined;
+}
+
+/** What a task is to do that was handed in by itself. */
+export interface Submitted {
+  readonly kind: JobKind;
+  readonly prepared: unknown;
+  /** Who handed it in does not want it any more. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What a task may do while it performs. */
@@ -53,8 +66,12 @@ export interface TaskContext {
   started(): void;
   /** Set by the job while it can be stopped (deadline, cancel); called at most once. Without it the connection is dropped. */
   stop: (() => void) | undefined;
+  /** Set by the job: called once when nothing of what it does counts any more. */
+  ended: (() => void) | undefined;
   /** Set by the job while output is held back by a full sink; called when there is room again. */
   resume: (() => void) | undefined;
+  /** The job heard from its host, and writes nothing of it: the idle deadline begins anew. */
+  heard(): void;
   /** A secret for this host, asked for when a program there wants it; undefined: the run has none. No spec ever holds one. */
   secret(name: SecretName): Secret | undefined;
   /** The task waits for something on this side: the deadline `open` stands still until what comes back is called. */
@@ -94,6 +111,10 @@ export interface JobKind<Options = unknown, Prepared = unknown> {
   prepare(options: Options): Prepared | Promise<Prepared>;
   /** For people, on one line. */
   title(options: Options): string;
+  /** What it is called where it stands in the way of others. @default its kind */
+  called?(options: Options): string;
+  /** Finds out what can be known to be wrong before anything connects, and takes time to be found. @default nothing */
+  check?(options: Options): Promise<void>;
   /** Variables that every host must have, see `template.ts`. @default none */
   hostNames?(options: Options): ReadonlySet<string>;
   /** What it cannot do with a host's values, asked of every host before anything connects. @default it takes all */

@@ -30,6 +30,10 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     const expected = Array.from({ length: 12 }, (_, task) => `hello world ${Math.floor(task / 3) + 1}\n`).join('');
     expect(await example('hello.ts', ['@', '4'])).toBe(expected);
   },
+  'job.ts': async () => {
+    const expected = [1, 2, 3].map((days, i) => `127.1.0.${i} {"system":"Linux","days":${days}}\n`).join('');
+    expect(await example('job.ts', ['@'])).toBe(expected);
+  },
   'lines.ts': async () => {
     const lines = (await example('lines.ts', ['@', 'echo one; echo two'])).split('\n').filter(Boolean).sort();
     expect(lines).toEqual(['127.1.0.0', '127.1.0.1', '127.1.0.2'].flatMap((host) => [`${host}: one`, `${host}: two`]));

@@ -79,8 +79,8 @@ export type FromThread =
   | { readonly type: 'returned'; readonly run: number; readonly indices: readonly number[] }
   | { readonly type: 'claims'; readonly run: number; readonly group: number; readonly tasks: Float64Array<ArrayBuffer> }
   | { readonly type: 'over'; readonly run: number; readonly limitedBy: string }
-  /** It stood still so long, in milliseconds of its own computing. */
-  | { readonly type: 'lag'; readonly run: number; readonly ms: number }
+  /** It stood still so long, in milliseconds of its own computing, in the job of this name. */
+  | { readonly type: 'lag'; readonly run: number; readonly ms: number; readonly job: string }
   | { readonly type: 'ask'; readonly call: number; readonly service: string; readonly value: unknown }
   | { readonly type: 'drop'; readonly call: number }
   | Told

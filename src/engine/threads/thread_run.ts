@@ -8,12 +8,12 @@
 import type { TaskOutputEvent, TaskStartEvent } from '../../contracts/events.ts';
 import type { Target } from '../../contracts/task.ts';
 import type { Executor, ExecutorHooks, ExecutorRun } from '../executor.ts';
+import { LagWatch } from '../lag.ts';
 import type { Plan, PlanFeed } from '../plan.ts';
 import { Redactor } from '../redact.ts';
 import { Secrets } from '../secrets.ts';
 import { SharedBits } from './bits.ts';
 import { RemoteClaims } from './claims.ts';
-import { LagWatch } from './lag.ts';
 import type { ThreadLink } from './link.ts';
 import { Packer } from './packing.ts';
 import { type FromThread, type ThreadRequest, type ToThread, unpackTargets } from './protocol.ts';
@@ -66,7 +66,13 @@ export class ThreadRun implements PlanFeed {
     this.#started = new SharedBits(parts.request.started);
     this.#begun = new SharedBits(parts.request.begun);
     this.#claims = new RemoteClaims(parts.id, parts.post);
-    this.#lag = new LagWatch((ms) => parts.post({ type: 'lag', run: parts.id, ms }));
+    this.#lag = new LagWatch((ms) => parts.post({ type: 'lag', run: parts.id, ms, job: this.#called() }));
+  }
+
+  /** The job, as people are told of it. */
+  #called(): string {
+    const { kind, options } = this.#parts.request.job;
+    return this.#parts.parts.kinds.get(kind)?.called?.(options) ?? kind;
   }
 
   /** Tasks that came. */

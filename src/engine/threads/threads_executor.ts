@@ -130,7 +130,7 @@ export class ThreadsExecutor implements Executor {
 
 /** Throws `usage` for what lives on the main thread only, by its name. */
 function refuseLent({ lent }: ExecutorHooks): void {
-  const here = { stdin: lent?.stdin, tty: lent?.terminal, variables: lent?.values?.variables };
+  const here = { function: lent?.own, stdin: lent?.stdin, tty: lent?.terminal, variables: lent?.values?.variables };
   const live = Object.entries(here).find(([, value]) => value !== undefined);
   if (live) throw new MyriadError('usage', `${live[0]}: it stays on the main thread, and cannot be lent to threads`);
 }

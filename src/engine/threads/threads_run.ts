@@ -269,7 +269,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
         lane.slot.post({ type: 'claimed', run: this.#parts.id, group: message.group, error });
       });
       return;
-    } else if (message.type === 'lag') this.#lag(lane, message.ms);
+    } else if (message.type === 'lag') this.#lag(lane, message);
     else if (message.type === 'over') {
       lane.state = 'over';
       lane.limitedBy = message.limitedBy;
@@ -340,12 +340,10 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     this.#taken.clear();
   }
 
-  #lag(lane: Lane, ms: number): void {
+  #lag(lane: Lane, { ms, job }: Extract<RunMessage, { type: 'lag' }>): void {
     if (this.#lagTold) return;
     this.#lagTold = true;
-    this.#parts.warn(
-      `the job "${this.#request.job.kind}" kept ${lane.slot.name} for ${ms} ms: all other hosts of the thread waited`,
-    );
+    this.#parts.warn(`the job "${job}" kept ${lane.slot.name} for ${ms} ms: all other hosts of the thread waited`);
   }
 
   /** The thread of a lane died. */

@@ -31,7 +31,7 @@ export async function follow(run: Run, options: FollowOptions): Promise<Summary>
     mode: progressMode(options.progress, { isTTY: process.stderr.isTTY === true, ci: Boolean(process.env.CI) }),
     sink: stderr,
     clock: CLOCK,
-    status: () => ({ ...run.status(), paused: interrupts.paused }),
+    status: (slowest) => ({ ...run.status(slowest), paused: interrupts.paused }),
     columns,
   });
   const stop = () => {

@@ -25,20 +25,21 @@ import { TextRenderer } from '../output/text.ts';
 import { Writer } from '../output/writer.ts';
 import { IndexSet } from '../util/index_set.ts';
 import { choice } from './connection_options.ts';
+import { addFolds, type FoldFlags, foldingOption, foldOptions, refuseFolds, unfolded } from './fold_options.ts';
 import { addJournal, type JournalFlags, journalOf, resumeWords, takeRun, widthOf } from './journal.ts';
 import { colors } from './run_output.ts';
+import { addSeries, refuseSeries, type SeriesFlags, showSeries } from './show_series.ts';
 import { append } from './values.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
-interface ShowFlags extends JournalFlags {
+interface ShowFlags extends JournalFlags, Omit<SeriesFlags, 'output'>, FoldFlags {
   readonly hosts?: string[];
   readonly listHosts?: boolean;
-  readonly gatherSame?: boolean;
-  readonly gatherBoth?: boolean;
   readonly label: boolean;
   readonly output: 'text' | 'json' | 'ndjson' | 'csv';
   readonly raw?: boolean;
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
   readonly color: 'auto' | 'always' | 'never';
 }
 
@@ -73,6 +74,10 @@ export async function show(argv: readonly string[]): Promise<number> {
   const { run: name, selection } = parseRunReference(reference);
   const reader = journalOf(flags).read(name);
   try {
+    if (flags.series !== undefined) {
+      await showSeries(reader, flags);
+      return 0;
+    }
     const hosts = hostsOf(reader, flags);
     const isShown = (result: TaskResult) =>
       isSelected(selection, result.outcome) && (hosts === undefined || hosts.has(result.index));
@@ -94,26 +99,23 @@ function build(): Command {
     .allowExcessArguments(false)
     .option('-w, --hosts <set>', 'these hosts of the run only', append)
     .option('--list-hosts', 'print the selected hosts, one a line, and nothing else');
-  return addJournal(command)
-    .option('-b, --gather-same', 'identical stdout once, under its hosts')
-    .option('-B, --gather-both', 'as -b, stderr too')
+  return addFolds(addSeries(addJournal(command)))
     .option('-N, --no-label', 'no "host: " before each line')
     .addOption(
       choice('--output <form>', 'text, json, ndjson (one event a line), csv', ['text', 'json', 'ndjson', 'csv']),
     )
     .option('--raw', 'control sequences of hosts reach the terminal')
     .option('-q, --quiet', 'outputs only: no head, no failures, no summary')
+    .option('-v, --verbose', 'a line for each task that did not end ok')
     .addOption(choice('--color <when>', 'auto, always, never', ['auto', 'always', 'never']));
 }
 
 function refuseContradictions(flags: ShowFlags): void {
+  refuseFolds(flags);
+  refuseSeries(flags);
   if (flags.output === 'text') return;
-  const given = Object.entries({
-    '--gather-same (-b)': flags.gatherSame,
-    '--gather-both (-B)': flags.gatherBoth,
-    '--list-hosts': flags.listHosts,
-  }).find(([, value]) => value);
-  if (given) throw new MyriadError('usage', `${given[0]}: it is text; leave out --output ${flags.output}`);
+  const given = foldingOption(flags) ?? (flags.listHosts ? '--list-hosts' : undefined);
+  if (given) throw new MyriadError('usage', `${given}: it is text; leave out --output ${flags.output}`);
 }
 
 /** The tasks of the hosts of `-w`; undefined where all are meant. Throws `unmatched`. */
@@ -154,7 +156,7 @@ async function print(reader: JournalReader, isShown: IsShown, flags: ShowFlags):
       if (stderr.full) await stderr.drained();
       if (stdout.closed) return;
     }
-    form.end(results);
+    await form.end(results);
   } finally {
     await stdout.end();
     await stderr.end();
@@ -165,7 +167,7 @@ async function print(reader: JournalReader, isShown: IsShown, flags: ShowFlags):
 interface Form {
   begin(): void;
   task(result: TaskResult): void;
-  end(results: Replay): void;
+  end(results: Replay): void | Promise<void>;
 }
 
 class HostList implements Form {
@@ -197,7 +199,7 @@ class TextForm implements Form {
 
   constructor(reader: JournalReader, stdout: Writer, stderr: Writer, flags: ShowFlags) {
     const sinks = { stdout, stderr };
-    const raw = flags.raw ?? false;
+    const shown = { raw: flags.raw ?? false, color: colors(flags.color) };
     this.#reader = reader;
     this.#stderr = stderr;
     this.#quiet = flags.quiet ?? false;
@@ -205,13 +207,13 @@ class TextForm implements Form {
     this.#text = new TextRenderer(sinks, {
       prefix: flags.label,
       quiet: this.#quiet,
-      raw,
-      color: colors(flags.color),
-      streams: flags.gatherBoth ? [] : flags.gatherSame ? ['stderr'] : ['stdout', 'stderr'],
+      ...shown,
+      failures: flags.verbose ?? false,
+      streams: unfolded(flags),
     });
-    if (!flags.gatherSame && !flags.gatherBoth) return;
+    if (foldingOption(flags) === undefined) return;
     const names = { label: (index: number) => reader.plan.at(index).label, fold: foldHosts };
-    this.#folder = new Folder(sinks, names, { streams: flags.gatherBoth ? 'both' : 'stdout', raw });
+    this.#folder = new Folder(sinks, names, foldOptions(flags, shown));
   }
 
   begin(): void {
@@ -225,9 +227,9 @@ class TextForm implements Form {
     this.#text.listener({ type: 'task:end', time: result.startedAt + result.durationMs, result });
   }
 
-  end(results: Replay): void {
+  async end(results: Replay): Promise<void> {
     this.#text.finish();
-    this.#folder?.print();
+    await this.#folder?.print();
     if (this.#quiet) return;
     this.#stderr.write(this.#summary(results.summary()));
   }

@@ -11,7 +11,9 @@ import type {
 export function outcomeAdvice(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'failed':
-      return outcome.status === null ? sudoAdvice(outcome) : failedAdvice(outcome);
+      if (outcome.status !== null) return failedAdvice(outcome);
+      // A job of the user's own has said what there is to say.
+      return outcome.cause === 'job' ? '' : sudoAdvice(outcome);
     case 'signalled':
       return outcome.signal === 'KILL' ? "look for the out-of-memory killer in the host's log" : '';
     case 'no-status':
@@ -29,10 +31,13 @@ export function outcomeAdvice(outcome: Outcome): string {
     case 'lost':
       return 'look there before repeating it: the job may have run';
     case 'error':
-      return 'a fault on this side, not of the host';
+      return outcome.code === 'job' ? 'the function of the job is at fault' : 'a fault on this side, not of the host';
     // Its message says what to do about one host.
     case 'host-key':
-      return outcome.cause === 'unknown' ? 'for many: myriad trust collects their keys for review' : '';
+      if (outcome.cause === 'unknown') return 'for many: myriad trust collects their keys for review';
+      return outcome.cause === 'changed'
+        ? 'for many: find out why first; myriad check names the way for each cause'
+        : '';
     // These ended as it was asked for.
     case 'ok':
     case 'cancelled':
@@ -70,6 +75,10 @@ function refusedAdvice(outcome: RefusedOutcome): string {
       return "check for Subsystem in the server's sshd_config";
     case 'forwarding':
       return 'check AllowTcpForwarding and PermitOpen on the jump host, and that the target answers';
+    case 'lock':
+      return /^locked by /.test(outcome.reason)
+        ? 'run it there again when that run is over'
+        : 'mend what it says there, or leave out --lock';
   }
 }
 

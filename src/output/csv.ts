@@ -21,7 +21,13 @@ const COLUMNS: readonly (readonly [name: string, value: (result: TaskResult) => 
     ['stdout_bytes', ({ stdout }) => stdout.total],
     ['stderr', ({ stderr }) => stderr.text()],
     ['stderr_bytes', ({ stderr }) => stderr.total],
+    ['truncated', truncated],
   ];
+
+/** The streams of which less is here than there was. */
+function truncated({ stdout, stderr }: TaskResult): string {
+  return [stdout.truncated ? 'stdout' : '', stderr.truncated ? 'stderr' : ''].filter((name) => name !== '').join(' ');
+}
 
 /** The first line: names of the columns. */
 export function csvHead(): string {

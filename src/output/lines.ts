@@ -27,6 +27,18 @@ export function prefixLines(bytes: Buffer, prefix: Buffer): Buffer {
   return out;
 }
 
+/** The lines without their newlines; what follows the last newline is one where it is not empty. */
+export function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const newline = bytes.indexOf(LF, from);
+    const end = newline === -1 ? bytes.length : newline;
+    lines.push(bytes.subarray(from, end));
+    from = end + 1;
+  }
+  return lines;
+}
+
 /** One stream of one task: holds back what is not yet a whole line, in memory at most twice as large. */
 export class LineBuffer {
   #buffer = Buffer.alloc(0);

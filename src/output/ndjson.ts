@@ -6,8 +6,15 @@
  * A piece of live output may end inside a character and then is base64: join the bytes of the pieces, not their texts.
  */
 import { isUtf8 } from 'node:buffer';
-import { EVENTS_VERSION, type RunEvent, type RunListener, type WaveEndEvent } from '../contracts/events.ts';
-import type { CauseCount, Summary } from '../contracts/summary.ts';
+import {
+  type ChangeEvent,
+  EVENTS_VERSION,
+  type RoundEndEvent,
+  type RunEvent,
+  type RunListener,
+  type WaveEndEvent,
+} from '../contracts/events.ts';
+import type { CauseCount, PolledHosts, Summary } from '../contracts/summary.ts';
 import type { Host, Output, PhaseTimes, TaskIdentity, TaskResult } from '../contracts/task.ts';
 import { type Fold, foldBounded, type HostsLimits, type Label } from './hosts.ts';
 import type { Sink } from './writer.ts';
@@ -25,9 +32,23 @@ export function ndjsonListener(sink: Sink, names: NdjsonNames): RunListener {
   return (event) => sink.write(eventLine(event, names));
 }
 
-/** One event as one line, newline included. */
+/** Writes all events as one list, an event a line; it ends with the run. */
+export function jsonListener(sink: Sink, names: NdjsonNames): RunListener {
+  let lead = '[\n';
+  return (event) => {
+    sink.write(`${lead}${eventLine(event, names).trimEnd()}`);
+    lead = ',\n';
+    if (event.type === 'run:end') sink.write('\n]\n');
+  };
+}
+
+/** What JSON leaves as it is in a string, and a terminal obeys or a reader of lines breaks at: DEL, C1 controls, U+2028 and U+2029. */
+const UNSAFE = /[\u007f-\u009f\u2028\u2029]/g;
+
+/** One event as one line, newline included. No control sequence of a host is left in it. */
 export function eventLine(event: RunEvent, names: NdjsonNames): string {
-  return `${JSON.stringify({ v: EVENTS_VERSION, type: event.type, time: event.time, ...body(event, names) })}\n`;
+  const text = JSON.stringify({ v: EVENTS_VERSION, type: event.type, time: event.time, ...body(event, names) });
+  return `${text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
 }
 
 function body(event: RunEvent, names: NdjsonNames): object {
@@ -40,13 +61,36 @@ function body(event: RunEvent, names: NdjsonNames): object {
       return { ...identity(event), host: host(event.host), stream: event.stream, data: data(event.data) };
     case 'task:end':
       return taskEnd(event.result);
+    case 'change':
+      return change(event);
     case 'round:end':
-      return { run: event.run, round: event.round };
+      return roundEnd(event);
     case 'wave:end':
       return waveEnd(event, names);
     case 'run:end':
       return runEnd(event.summary, names);
   }
+}
+
+function change({ result, change, value }: ChangeEvent): object {
+  const { outcome, stdout } = result;
+  return { ...identity(result), host: host(result.host), change, value, outcome, stdout: output(stdout) };
+}
+
+function roundEnd(event: RoundEndEvent): object {
+  const { run, round, planned, outcomes, changes, overruns } = event;
+  const durationMs = microseconds(event.durationMs);
+  return { run, round, planned, outcomes, durationMs, changes, hosts: polledHosts(event.hosts), overruns };
+}
+
+function polledHosts({ up, down, unknown, stale, oldestMs }: PolledHosts): object {
+  return { up, down, unknown, stale, oldestMs };
+}
+
+function polling(summary: Summary): object | null {
+  if (summary.polling === undefined) return null;
+  const { rounds, overruns, changes, hosts } = summary.polling;
+  return { rounds, overruns, changes, hosts: polledHosts(hosts) };
 }
 
 function waveEnd(event: WaveEndEvent, names: NdjsonNames): object {
@@ -126,11 +170,12 @@ function runEnd(summary: Summary, names: NdjsonNames): object {
     stopped: summary.stopped,
     stopReason: summary.stopReason,
     limitedBy: summary.limitedBy,
+    polling: polling(summary),
   };
 }
 
 function causeCount(cause: CauseCount, names: NdjsonNames): object {
-  const hosts = foldBounded(cause.indices(), cause.count, names.label, names.fold, LIMITS);
+  const hosts = foldBounded(cause.indices(), cause.places ?? cause.count, names.label, names.fold, LIMITS);
   return {
     kind: cause.kind,
     label: cause.label,

@@ -10,6 +10,8 @@ import type { Clock } from '../contracts/limits.ts';
 import { OUTCOME_KINDS, type OutcomeKind } from '../contracts/outcome.ts';
 import { escapeText } from './escape.ts';
 import { formatCount, formatDuration, formatRate } from './format.ts';
+import { type RoundProgress, roundProgress } from './polling.ts';
+import { wrap } from './summary.ts';
 import { type WaveProgress, waveProgress } from './wave.ts';
 import type { Sink } from './writer.ts';
 
@@ -27,6 +29,16 @@ export interface ProgressStatus {
   readonly paused?: boolean;
   /** Where it is among its waves. @default it has none */
   readonly wave?: WaveProgress | undefined;
+  /** Where it is among its rounds; the counts are of one round then. @default it has none */
+  readonly round?: RoundProgress | undefined;
+  /** The oldest tasks in progress, oldest first. @default they are not known */
+  readonly slowest?: readonly SlowTask[] | undefined;
+}
+
+export interface SlowTask {
+  readonly label: string;
+  readonly phase: string;
+  readonly ageMs: number;
 }
 
 /** `redraw`: in place, on a terminal · `lines`: a line now and then · `off`. */
@@ -46,7 +58,8 @@ export interface ProgressOptions {
   /** Where the line goes: stderr. */
   readonly sink: Sink;
   readonly clock: Clock;
-  readonly status: () => ProgressStatus;
+  /** With so many of the slowest tasks. */
+  readonly status: (slowest: number) => ProgressStatus;
   /** Width of the terminal now. @default 80 */
   readonly columns?: () => number;
 }
@@ -57,6 +70,10 @@ const FRAME_MS = 100;
 const LINE_MS = 10_000;
 /** The rate is a mean in which what is older than this counts little. */
 const RATE_MS = 5000;
+/** A task younger than this is none of the slow ones that the line names. */
+const SLOW_MS = 5000;
+/** Slow tasks that are named where somebody asks how far it is. */
+const SLOWEST = 5;
 /** To the first column, and clear to the end of the line. */
 const CLEAR = '\r\x1b[K';
 
@@ -64,7 +81,7 @@ export class Progress {
   readonly #mode: ProgressMode;
   readonly #sink: Sink;
   readonly #clock: Clock;
-  readonly #status: () => ProgressStatus;
+  readonly #status: (slowest: number) => ProgressStatus;
   readonly #columns: () => number;
   readonly #wrapped: Sink[] = [];
   readonly #rate = new Rate(RATE_MS);
@@ -85,8 +102,18 @@ export class Progress {
   start(): void {
     if (this.#mode === 'off' || this.#state !== 'idle') return;
     this.#state = 'running';
-    this.#rate.sample(this.#clock.now(), done(this.#status()));
+    this.#rate.sample(this.#clock.now(), done(this.#status(0)));
     this.#schedule(this.#mode === 'redraw' ? FIRST_MS : LINE_MS);
+  }
+
+  /** How far it is, for somebody who asks: all of the line, and the slowest tasks; each line with its newline. */
+  describe(): string {
+    const status = this.#status(SLOWEST);
+    const columns = this.#columns() - 1;
+    const lines = wrap(`${progressLine({ ...status, slowest: [] }, this.#rate.mean)}`.split(' '), '', columns);
+    const slowest = (status.slowest ?? []).map(slowText);
+    if (slowest.length > 0) lines.push(...wrap(`slowest: ${slowest.join(', ')}`.split(' '), '', columns));
+    return lines.map((line) => `${line}\n`).join('');
   }
 
   /** Takes the line away for good. */
@@ -146,7 +173,7 @@ export class Progress {
 
   #frame(): void {
     if (this.#holds > 0) return;
-    const status = this.#status();
+    const status = this.#status(1);
     const perSecond = this.#rate.sample(this.#clock.now(), done(status));
     if (this.#mode === 'lines') {
       this.#sink.write(`${progressLine(status, perSecond)}\n`);
@@ -175,8 +202,9 @@ export function progressLine(status: ProgressStatus, perSecond: number): string 
     if (count > 0 && kind !== 'ok' && kind !== 'skipped') parts.push(`${formatCount(count)} ${kind}`);
   }
   if (status.wave) parts.push(waveProgress(status.wave));
+  if (status.round) parts.push(roundProgress(status.round));
   if (status.paused) parts.push('paused');
-  else parts.push(formatRate(perSecond));
+  else if (status.round?.nextInMs === undefined) parts.push(formatRate(perSecond));
   if (!status.paused && perSecond > 0 && ended < status.planned) {
     parts.push(`${formatDuration(((status.planned - ended) / perSecond) * 1000)} left`);
   }
@@ -184,7 +212,15 @@ export function progressLine(status: ProgressStatus, perSecond: number): string 
     if (status[phase] > 0) parts.push(`${formatCount(status[phase])} ${phase}`);
   }
   if (status.limitedBy !== '' && !status.paused) parts.push(`limited by: ${escapeText(status.limitedBy)}`);
+  const [slow] = status.slowest ?? [];
+  if (slow !== undefined && slow.ageMs >= SLOW_MS) parts.push(`slowest: ${slowText(slow)}`);
   return parts.join(', ');
+}
+
+/** `web17 command 45 s`: whole seconds, so that the line is not drawn anew for tenths. */
+function slowText({ label, phase, ageMs }: SlowTask): string {
+  const age = ageMs < 60_000 ? `${Math.floor(ageMs / 1000)} s` : formatDuration(ageMs);
+  return `${escapeText(label)} ${phase} ${age}`;
 }
 
 function done(status: ProgressStatus): number {
@@ -213,14 +249,19 @@ class Rate {
     this.#windowMs = windowMs;
   }
 
+  /** Up to the last sample. */
+  get mean(): number {
+    return this.#weight === 0 ? 0 : this.#mean / this.#weight;
+  }
+
   /** Takes the count at a time in milliseconds; gives the rate up to there. */
   sample(at: number, count: number): number {
     const last = this.#last;
     this.#last = { at, count };
-    if (last === undefined || at <= last.at) return this.#weight === 0 ? 0 : this.#mean / this.#weight;
+    if (last === undefined || at <= last.at) return this.mean;
     const share = 1 - Math.exp((last.at - at) / this.#windowMs);
     this.#mean += share * (((count - last.count) * 1000) / (at - last.at) - this.#mean);
     this.#weight += share * (1 - this.#weight);
-    return this.#mean / this.#weight;
+    return this.mean;
   }
 }

@@ -6,6 +6,7 @@ import { escapeText } from './escape.ts';
 import { accountingError } from './exit_code.ts';
 import { formatCount, formatDuration, formatNumberOf, formatRate } from './format.ts';
 import { type Fold, foldBounded, type HostsLimits, type Label } from './hosts.ts';
+import { pollingLines } from './polling.ts';
 
 export interface SummaryOptions {
   readonly label: Label;
@@ -19,6 +20,8 @@ export interface SummaryOptions {
 }
 
 const LIMITS: HostsLimits = { labels: 10_000, characters: 200 };
+/** All hosts that were not ok, as one set: for `-w`, so longer than what is only looked at. */
+const BAD_LIMITS: HostsLimits = { labels: 10_000, characters: 2000 };
 /** Signals and error codes name causes too, and come from hosts: the rarest beyond this many are counted only. */
 const MAX_CAUSES = 20;
 /** Characters of an example: the peer's own words may be long. */
@@ -41,6 +44,7 @@ export function renderSummary(summary: Summary, options: SummaryOptions): string
   const lines = [
     ...wrap(totalParts(summary, options.soFar), '', options.columns),
     ...causeLines(summary, options),
+    ...badLine(summary, options),
     ...wrap(speedParts(summary), '', options.columns),
     ...remarkLines(summary, options),
   ];
@@ -70,9 +74,35 @@ function causeLines(summary: Summary, options: SummaryOptions): string[] {
   return lines;
 }
 
+/** Hosts of all causes together, to be given to `-w`; with a single cause its line has them. Without what was not run: that is resumed. */
+function badLine(summary: Summary, options: SummaryOptions): string[] {
+  const causes = summary.causes.filter(({ kind }) => !QUIET_KINDS.has(kind) && kind !== 'not-run');
+  if (causes.length < 2) return [];
+  const hosts = new Set<string>();
+  const count = causes.reduce((sum, cause) => sum + cause.count, 0);
+  for (const index of ascending(causes, BAD_LIMITS.labels)) hosts.add(options.label(index));
+  const bad = [...hosts];
+  const { text, more } = foldBounded(bad.keys(), bad.length, (place) => bad[place]!, options.fold, BAD_LIMITS);
+  const left = more + Math.max(0, count - BAD_LIMITS.labels);
+  return [`not ok: ${escapeText(text)}${left > 0 ? ` … and ${formatCount(left)} more` : ''}`];
+}
+
+/** At most so many plan indices of these causes, in the order of the plan. */
+function ascending(causes: readonly CauseCount[], most: number): number[] {
+  const found: number[] = [];
+  for (const cause of causes) {
+    let left = most;
+    for (const index of cause.indices()) {
+      found.push(index);
+      if (--left === 0) break;
+    }
+  }
+  return found.sort((a, b) => a - b).slice(0, most);
+}
+
 /** The count, the cause and its hosts; below, what was said and what to do. */
 function causeLine(cause: CauseCount, width: number, options: SummaryOptions): string[] {
-  const hosts = foldBounded(cause.indices(), cause.count, options.label, options.fold, LIMITS);
+  const hosts = foldBounded(cause.indices(), cause.places ?? cause.count, options.label, options.fold, LIMITS);
   const more = hosts.more > 0 ? ` … and ${formatCount(hosts.more)} more` : '';
   const count = formatCount(cause.count).padStart(width);
   const head = `  ${count} ${escapeText(cause.label)}: ${escapeText(hosts.text)}${more}`;
@@ -84,7 +114,8 @@ function causeLine(cause: CauseCount, width: number, options: SummaryOptions): s
 function explain(outcome: Outcome, count: number): string {
   const message = escapeText(outcomeMessage(outcome));
   const cut = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
-  const example = count > 1 && EXAMPLE_KINDS.has(outcome.kind) ? 'for example: ' : '';
+  const own = outcome.kind === 'failed' && outcome.status === null && outcome.cause === 'job';
+  const example = count > 1 && (own || EXAMPLE_KINDS.has(outcome.kind)) ? 'for example: ' : '';
   const advice = outcomeAdvice(outcome);
   return `${example}${cut}${advice === '' ? '' : `; ${advice}`}`;
 }
@@ -92,7 +123,7 @@ function explain(outcome: Outcome, count: number): string {
 /** `9,900 hosts in 12.3 s, 805/s, 12 retries, limited by: jump host b1` */
 function speedParts(summary: Summary): string[] {
   const done = summary.planned - summary.outcomes['not-run'] - summary.outcomes.skipped - summary.resumed;
-  const parts = [`${formatNumberOf(done, 'host')} in ${formatDuration(summary.durationMs)}`];
+  const parts = [`${formatNumberOf(done, summary.polling ? 'task' : 'host')} in ${formatDuration(summary.durationMs)}`];
   if (done > 0 && summary.durationMs > 0) parts.push(formatRate((done / summary.durationMs) * 1000));
   if (summary.retries > 0) parts.push(formatNumberOf(summary.retries, 'retry', 'retries'));
   if (summary.limitedBy !== '') parts.push(`limited by: ${escapeText(summary.limitedBy)}`);
@@ -101,7 +132,7 @@ function speedParts(summary: Summary): string[] {
 
 /** What a person has to know besides, each in a line of its own. */
 function remarkLines(summary: Summary, options: SummaryOptions): string[] {
-  const lines: string[] = [];
+  const lines: string[] = summary.polling === undefined ? [] : pollingLines(summary.polling);
   if (summary.stopped === 'cancelled') lines.push('stopped by the user');
   if (summary.stopped === 'deadline') lines.push('stopped at the deadline of the run (--deadline)');
   if (summary.stopReason !== '') lines.push(`stopped: ${escapeText(summary.stopReason)}`);

@@ -18,6 +18,8 @@ export interface TextOptions {
   readonly order?: 'done' | 'input';
   /** Outputs only: no line for a task that did not end ok, none for a cut output. @default false */
   readonly quiet?: boolean;
+  /** A line for each task that did not end ok; without it the summary alone tells, by cause. @default true */
+  readonly failures?: boolean;
   /** Control sequences reach a terminal as they are. @default false */
   readonly raw?: boolean;
   /** Prefixes are coloured: cyan for stdout, yellow for stderr. @default false */
@@ -66,6 +68,7 @@ export class TextRenderer {
   readonly #color: boolean;
   readonly #inOrder: boolean;
   readonly #quiet: boolean;
+  readonly #failures: boolean;
   readonly #raw: boolean;
   readonly #streams: ReadonlySet<StreamName>;
   readonly #maxHeld: number;
@@ -86,6 +89,7 @@ export class TextRenderer {
     this.#color = options.color ?? false;
     this.#inOrder = options.order === 'input';
     this.#quiet = options.quiet ?? false;
+    this.#failures = options.failures ?? true;
     this.#raw = options.raw ?? false;
     this.#streams = new Set(options.streams ?? ['stdout', 'stderr']);
     this.#maxHeld = options.maxHeld ?? 256 * MIB;
@@ -209,7 +213,23 @@ export class TextRenderer {
       if (this.#streams.has('stderr')) this.#print('stderr', label, result.stderr.bytes);
     }
     if (this.#quiet) return;
-    for (const line of remarks(result)) this.#stderr.write(`${escapeText(label)}: ${escapeText(line)}\n`);
+    for (const line of this.#remarks(result)) this.#stderr.write(`${escapeText(label)}: ${escapeText(line)}\n`);
+  }
+
+  /**
+   * What is said about a task besides its output. Nothing about `skipped` and `not-run`: nothing happened there, and the summary
+   * counts and folds them.
+   */
+  #remarks(result: TaskResult): string[] {
+    const lines: string[] = [];
+    for (const stream of this.#streams) {
+      if (result.notes.includes(`${stream} truncated`)) lines.push(`${stream} truncated: ${kept(result[stream])}`);
+    }
+    const { outcome } = result;
+    if (this.#failures && outcome.kind !== 'ok' && outcome.kind !== 'skipped' && outcome.kind !== 'not-run') {
+      lines.push(`${outcome.kind}: ${outcomeMessage(outcome)}`);
+    }
+    return lines;
   }
 
   #print(stream: StreamName, label: string, bytes: Buffer): void {
@@ -225,22 +245,6 @@ export class TextRenderer {
     const code = stream === 'stdout' ? 36 : 33;
     return Buffer.from(this.#color ? `\x1b[${code}m${text}\x1b[39m ` : `${text} `);
   }
-}
-
-/**
- * What is said about a task besides its output. Nothing about `skipped` and `not-run`: nothing happened there, and the
- * summary counts and folds them.
- */
-function remarks(result: TaskResult): string[] {
-  const lines: string[] = [];
-  for (const stream of ['stdout', 'stderr'] as const) {
-    if (result.notes.includes(`${stream} truncated`)) lines.push(`${stream} truncated: ${kept(result[stream])}`);
-  }
-  const { outcome } = result;
-  if (outcome.kind !== 'ok' && outcome.kind !== 'skipped' && outcome.kind !== 'not-run') {
-    lines.push(`${outcome.kind}: ${outcomeMessage(outcome)}`);
-  }
-  return lines;
 }
 
 function kept(output: Output): string {

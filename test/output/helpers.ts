@@ -1,5 +1,5 @@
 /** Results, events and sinks for the tests of output. */
-import type { TaskEndEvent, TaskOutputEvent } from '../../src/contracts/events.ts';
+import type { RoundEndEvent, TaskEndEvent, TaskOutputEvent } from '../../src/contracts/events.ts';
 import type { Clock } from '../../src/contracts/limits.ts';
 import { OUTCOME_KINDS, type Outcome, type OutcomeKind, outcomeLabel } from '../../src/contracts/outcome.ts';
 import type { CauseCount, Summary } from '../../src/contracts/summary.ts';
@@ -117,6 +117,7 @@ export const OUTCOMES: readonly Outcome[] = [
   OK,
   { kind: 'ok', began: 'yes', status: null },
   ...[1, 126, 127, 255].map((status): Outcome => ({ kind: 'failed', began: 'yes', status })),
+  { kind: 'failed', began: 'yes', status: null, cause: 'job', message: 'the pool is degraded' },
   { kind: 'signalled', began: 'yes', signal: 'KILL', coreDumped: false },
   { kind: 'signalled', began: 'yes', signal: 'SEGV', coreDumped: true },
   { kind: 'no-status', began: 'yes' },
@@ -234,4 +235,12 @@ export class ManualClock implements Clock {
     }
     this.#now = until;
   }
+}
+
+/** The end of a round without tasks. */
+export function roundEnd(round: number): RoundEndEvent {
+  const { outcomes } = summaryOf([]);
+  const hosts = { up: 0, down: 0, unknown: 0, stale: 0, oldestMs: 0 };
+  const came = { planned: 0, outcomes, durationMs: 1.5, changes: 0, hosts, overruns: 0 };
+  return { type: 'round:end', time: 1, run: 'r1', round, ...came };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { eventLine, ndjsonListener } from '../../src/output/ndjson.ts';
-import { ended, fold, label, MemorySink, OK, piece, summaryOf } from './helpers.ts';
+import { eventLine, jsonListener, ndjsonListener } from '../../src/output/ndjson.ts';
+import { ended, fold, label, MemorySink, OK, piece, roundEnd, summaryOf } from './helpers.ts';
 
 const names = { label, fold };
 
@@ -93,10 +93,29 @@ describe('eventLine', () => {
     );
   });
 
+  it('leaves nothing in a line that a terminal obeys, and loses nothing', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const line = eventLine(ended(0, { stdout: Buffer.from(text) }), names);
+        expect(line).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/);
+        expect(JSON.parse(line).stdout.text).toBe(Buffer.from(text).toString());
+      }),
+    );
+  });
+
+  it('as a list it is whole when the run has ended', () => {
+    const sink = new MemorySink();
+    const listener = jsonListener(sink, names);
+    listener(ended(0));
+    listener({ type: 'run:end', time: 2, summary: summaryOf([[OK, 1]]) });
+    expect(JSON.parse(sink.text).map(({ type }: { type: string }) => type)).toEqual(['task:end', 'run:end']);
+    expect(sink.text.trim().split('\n')).toHaveLength(4);
+  });
+
   it('the listener writes every event', () => {
     const sink = new MemorySink();
     const listener = ndjsonListener(sink, names);
-    listener({ type: 'round:end', time: 1, run: 'r1', round: 0 });
+    listener(roundEnd(0));
     const { outcomes } = summaryOf([]);
     const wave = { wave: 1, waves: 2, tasks: 3, outcomes, passed: false, reason: 'why', output: 'out' };
     listener({ type: 'wave:end', time: 2, run: 'r1', round: 0, ...wave, indices: () => [0, 1, 2] });

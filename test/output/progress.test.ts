@@ -47,6 +47,13 @@ describe('progressLine', () => {
       813,
       '3,420/10,000 34%, 12 failed, 400 unreachable, 813/s, 8.1 s left, 20 connecting, 64 handshaking, 1,800 running, limited by: MaxStartups^J',
     ],
+    [
+      'what takes long',
+      { slowest: [{ label: 'web\n7', phase: 'command', ageMs: 5999 }] },
+      0,
+      '0/100 0%, 0/s, slowest: web^J7 command 5 s',
+    ],
+    ['what does not', { slowest: [{ label: 'web7', phase: 'command', ageMs: 4999 }] }, 0, '0/100 0%, 0/s'],
   ])('%s', (_, changes, rate, line) => expect(progressLine({ ...idle, ...changes }, rate)).toBe(line));
 });
 
@@ -152,6 +159,33 @@ describe('Progress on a terminal', () => {
       clock.advance(100);
     }
     expect(sink.log.at(-1)!.toString()).toContain(', 20/s, ');
+  });
+});
+
+describe('Progress for somebody who asks', () => {
+  it('tells all of it, within the width, with the slowest tasks', () => {
+    const clock = new ManualClock();
+    const asked: number[] = [];
+    const status = (most: number): ProgressStatus => {
+      asked.push(most);
+      const ages = [75_000, 3000].slice(0, most);
+      const slowest = ages.map((ageMs, at) => ({ label: `web${at}`, phase: 'command', ageMs }));
+      return { ...idle, outcomes: { ok: clock.now() / 100 }, running: 2, limitedBy: 'fanout', slowest };
+    };
+    const progress = new Progress({ mode: 'redraw', sink: new MemorySink(true), clock, status, columns: () => 41 });
+    progress.start();
+    clock.advance(1000);
+    expect(progress.describe()).toBe(
+      [
+        '10/100 10%, 10/s, 9.0 s left, 2 running,',
+        '  limited by: fanout',
+        'slowest: web0 command 1 m 15 s, web1',
+        '  command 3 s',
+        '',
+      ].join('\n'),
+    );
+    expect(new Set(asked)).toEqual(new Set([0, 1, 5]));
+    progress.stop();
   });
 });
 

@@ -29,6 +29,7 @@ describe('renderSummary', () => {
         '       exit status 1',
         '  40 unreachable(refused): web[9961-10000]',
         '       for example: connect ECONNREFUSED 10.0.0.1:22; nothing listens there: check -p and that sshd runs',
+        'not ok: web[9901-10000]',
         '10,000 hosts in 12.3 s, 813/s, 1 retry, limited by: jump host b1, MaxStartups',
         '',
       ].join('\n'),
@@ -105,7 +106,7 @@ describe('renderSummary', () => {
       { ...options, label: () => 'evil\x1b[2J\n' },
     );
     expect(text).not.toContain('\x1b');
-    expect(text.split('\n').length).toBe(7);
+    expect(text.split('\n').length).toBe(8);
   });
 
   it('wraps sentences, never host sets', () => {

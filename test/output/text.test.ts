@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { StreamName } from '../../src/contracts/task.ts';
 import { LineBuffer, prefixLines } from '../../src/output/lines.ts';
 import { TextRenderer } from '../../src/output/text.ts';
-import { ended, label, OUTCOMES, piece, sinks } from './helpers.ts';
+import { ended, label, OUTCOMES, piece, roundEnd, sinks } from './helpers.ts';
 
 const FAILED = { kind: 'failed', began: 'yes', status: 1 } as const;
 
@@ -69,6 +69,9 @@ describe('TextRenderer, gathered results', () => {
     expect(to.stdout.text).toBe('');
     if (['ok', 'skipped', 'not-run'].includes(kind)) expect(to.stderr.text).toBe('');
     else expect(to.stderr.text).toMatch(new RegExp(`^web7: ${kind}: .+\n$`));
+    const told = sinks();
+    new TextRenderer(told, { failures: false }).listener(ended(6, { outcome }));
+    expect(told.stderr.text).toBe('');
     const quiet = sinks();
     new TextRenderer(quiet, { quiet: true }).listener(ended(6, { outcome }));
     expect(quiet.stderr.text).toBe('');
@@ -148,7 +151,7 @@ describe('TextRenderer, order', () => {
     const to = sinks();
     const text = new TextRenderer(to, { order: 'input' });
     text.listener(ended(1, { stdout: 'x' }));
-    text.listener({ type: 'round:end', time: 1, run: 'r1', round: 0 });
+    text.listener(roundEnd(0));
     text.listener(ended(1, { stdout: 'y' }));
     text.listener(ended(0, { stdout: 'y' }));
     expect(to.stdout.text).toBe('web2: x\nweb1: y\nweb2: y\n');

@@ -1,6 +1,6 @@
 /** Compiles src/ into dist/, as it is published: JavaScript, declarations, the schema of the events, the command. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 const SCHEMA = 'contracts/events.schema.json';
 const COMMAND = 'dist/cli/main.js';
@@ -17,3 +17,8 @@ if (!readFileSync(COMMAND, 'utf8').startsWith(SHEBANG)) {
   process.exit(1);
 }
 chmodSync(COMMAND, 0o755);
+// Completion must not have to load the library to know what options there are.
+const table = spawnSync(process.execPath, [COMMAND, '__complete', '--table'], { stdio: ['ignore', 'pipe', 'inherit'] });
+if (table.status !== 0) process.exit(1);
+writeFileSync('dist/cli/completion/table.json', table.stdout);
+if (spawnSync(process.execPath, ['scripts/man.ts', 'man/myriad.1'], { stdio: 'inherit' }).status !== 0) process.exit(1);

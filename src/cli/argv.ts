@@ -2,6 +2,7 @@
 import type { Command, Option } from 'commander';
 import { MyriadError } from '../index.ts';
 import { quote } from '../output/obstacles.ts';
+import type { Completed } from './settings/apply.ts';
 
 /** A verb's words, taken apart as its parser does it. */
 interface Taken {
@@ -74,27 +75,33 @@ export interface Typed {
   readonly recorded: readonly string[];
   /** The line that does the same on the hosts of `from`, a recorded run. */
   again(from: string): string;
+  /** The line that does the same on these hosts. */
+  againOn(hosts: string): string;
 }
 
-export function typed(command: Command, verb: string, argv: readonly string[]): Typed {
+/** `line`: what of it was typed, where settings have added to it. What they add is recorded; typed again it would be there by itself. */
+export function typed(command: Command, verb: string, argv: readonly string[], line?: Completed): Typed {
+  const own = line?.own ?? argv;
+  const asked = (line?.asked ?? []).map((word) => ` ${quote(word)}`).join('');
   return {
     recorded: recordedWords(command, verb, argv),
-    again: (from) => againLine(command, verb, argv, from),
+    again: (from) => againLine(command, verb, own, `--from ${from}${asked}`),
+    againOn: (hosts) => againLine(command, verb, own, `-w ${quote(hosts)}${asked}`),
   };
 }
 
 /** Which hosts: all of that is another selection the next time. How they are reached is for the inventory to say again. */
 const TARGETS = new Set([
   ...['--hosts', '--pssh', '--exclude', '--hostfile', '--from', '--expect', '--group', '--exclude-group'],
-  ...['--all-hosts', '--where', '--pick', '--seed', '--limit'],
+  ...['--all-hosts', '--where', '--pick', '--seed', '--limit', '--guard'],
 ]);
 /** Of a line that is printed: beyond, it is not typed again. */
 const MOST = 600;
 
-/** A whole command line that does the same on the hosts of `from`; with dots where a secret was, or may be, or it would be very long. */
-function againLine(command: Command, verb: string, argv: readonly string[], from: string): string {
+/** A whole command line that does the same on other hosts; with dots where a secret was, or may be, or it would be very long. */
+function againLine(command: Command, verb: string, argv: readonly string[], targets: string): string {
   const { options, words } = takeApart(command, argv);
-  const start = `myriad ${verb} --from ${from}`;
+  const start = `myriad ${verb} ${targets}`;
   const kept = options.filter(({ option }) => !TARGETS.has(option.long ?? ''));
   const given = kept.flatMap((each) => wordsOf(each, withoutSecret(each)?.replace(WITHOUT, '…')).map(quote));
   const line = [start, ...given, ...(words.length > 0 ? ['--', ...words.map(quote)] : [])].join(' ');

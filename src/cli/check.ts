@@ -20,7 +20,7 @@ import {
   wordsOf,
 } from './connection_options.ts';
 import { columns, follow, warningLines } from './follow.ts';
-import { guard } from './guard.ts';
+import { guard, type Thresholds, thresholds } from './guard.ts';
 import { addJournal } from './journal.ts';
 import { openFile } from './output_file.ts';
 import { TerminalSecrets } from './secrets.ts';
@@ -29,6 +29,7 @@ import { HELP_WIDTH, parseWords } from './words.ts';
 
 export interface CheckFlags extends ReachFlags {
   readonly yes?: boolean;
+  readonly guard?: Thresholds;
   readonly ready?: string;
   readonly output: 'text' | 'ndjson';
   readonly quiet?: boolean;
@@ -56,7 +57,9 @@ export function parseCheck(argv: readonly string[]): CheckFlags | undefined {
     .addHelpText('after', HELP)
     .helpOption('-h, --help', 'this help')
     .allowExcessArguments(false);
-  addJournal(addTargets(command)).option('--yes', 'do not ask, however many hosts there are');
+  addJournal(addTargets(command))
+    .option('--yes', 'do not ask, however many hosts there are')
+    .option('--guard <n,n>', 'ask above so many; without a terminal refuse (default: 100,1000)', thresholds);
   addConnection(command);
   addTimeouts(addFanout(command));
   command
@@ -89,6 +92,7 @@ async function perform(flags: CheckFlags): Promise<number> {
   await guard(hosts.count, 'check', {
     expect: flags.expect,
     yes: flags.yes ?? false,
+    thresholds: flags.guard,
     terminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
   });
   const run = hosts.check();

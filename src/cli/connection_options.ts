@@ -67,7 +67,12 @@ export interface LimitFlags {
   readonly deadline?: number | null;
 }
 
-export type ReachFlags = TargetFlags & ConnectionFlags & LimitFlags;
+export type ReachFlags = TargetFlags &
+  ConnectionFlags &
+  LimitFlags & {
+    /** Of runs that are repeated. */
+    readonly every?: number;
+  };
 
 /** An option that takes one of a few words, the first of which is its default. */
 export function choice(flags: string, what: string, words: readonly [string, ...string[]]): Option {
@@ -197,8 +202,8 @@ export function fleetOptions(
     rate: flags.rate,
     threads: flags.threads,
     retries: flags.retries,
-    // There is no second command that could use them.
-    warm: 0,
+    // Without rounds there is no second command that could use them.
+    warm: flags.every === undefined ? 0 : undefined,
     deadlines: defined({ connectMs: flags.connectTimeout, runMs: flags.deadline }),
   });
 }

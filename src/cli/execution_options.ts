@@ -4,7 +4,7 @@ import { MyriadError, type RunOptions, type SudoOptions } from '../index.ts';
 import { defined } from './connection_options.ts';
 import { readEnvironment } from './env_file.ts';
 import type { TerminalSecrets } from './secrets.ts';
-import { append, name, statuses, word } from './values.ts';
+import { append, duration, name, statuses, word } from './values.ts';
 
 export interface ExecutionFlags {
   readonly sudo?: boolean;
@@ -20,6 +20,8 @@ export interface ExecutionFlags {
   readonly okStatus?: (number | 'none')[];
   readonly onStop?: 'term' | 'leave';
   readonly shell?: 'sh' | 'cmd' | 'powershell';
+  readonly lock?: string;
+  readonly lockTtl?: number;
 }
 
 /** Begins the group of options; what of them is a secret, or may be one. */
@@ -43,6 +45,8 @@ export function addExecution(command: Command): Command {
     .option('--export-identity', 'set MYRIAD_HOST, MYRIAD_RANK, MYRIAD_COUNT and MYRIAD_RUN')
     .option('--cwd <dir>', 'the directory to start in')
     .option('--umask <mask>', 'as 027')
+    .option('--lock <name>', 'begin only where no other run has this lock', name('--lock'))
+    .option('--lock-ttl <time>', 'it ends on a host by then (default: 1h)', duration('--lock-ttl'))
     .addOption(
       new Option(
         '--shell <name>',
@@ -68,6 +72,7 @@ export function executionOptions(flags: ExecutionFlags, secrets: TerminalSecrets
     throw new MyriadError('usage', `--umask: expected an octal mask such as 027, got "${flags.umask}"`);
   }
   refuseForShell(flags);
+  refuseForLock(flags);
   const env = readEnvironment(flags.env, flags.envFile);
   return defined({
     env: Object.keys(env).length > 0 ? env : undefined,
@@ -78,6 +83,8 @@ export function executionOptions(flags: ExecutionFlags, secrets: TerminalSecrets
     okStatus: flags.okStatus,
     onStop: flags.onStop === 'leave' ? ('leave' as const) : undefined,
     shell: flags.shell,
+    lock: flags.lock,
+    lockMs: flags.lockTtl,
   });
 }
 
@@ -90,12 +97,32 @@ function refuseForShell(flags: ExecutionFlags & { readonly tty?: boolean }): voi
       sudo: flags.sudo || flags.sudoUser !== undefined,
       doas: flags.doas,
       umask: flags.umask !== undefined,
+      lock: flags.lock !== undefined,
       tty: flags.tty,
     }).find(([, given]) => given) ?? [];
   if (!what) return;
   const option = name === 'sudo' && !flags.sudo ? 'sudo-user' : name;
   const lacks = name === 'tty' ? 'is given no terminal' : `has no ${name}`;
   throw new MyriadError('usage', `--${option}: --shell ${shell} ${lacks}`);
+}
+
+/** What a lock goes together with. Throws `usage`. */
+function refuseForLock({
+  lock,
+  lockTtl,
+  tty,
+  repeat,
+}: ExecutionFlags & { readonly tty?: boolean; readonly repeat?: number }) {
+  if (lockTtl !== undefined && lock === undefined) throw new MyriadError('usage', '--lock-ttl: there is no --lock');
+  if (lock === undefined) return;
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(lock)) {
+    const expected = 'up to 64 letters, digits, ".", "_" and "-", the first a letter or digit';
+    throw new MyriadError('usage', `--lock: expected ${expected}, got "${lock}"`);
+  }
+  if (tty) throw new MyriadError('usage', '--lock: it does not go together with --tty yet');
+  if (repeat !== undefined && repeat > 1) {
+    throw new MyriadError('usage', '--lock: with --repeat the tasks of a host would lock each other out');
+  }
 }
 
 function sudoOptions(flags: ExecutionFlags, secrets: TerminalSecrets | undefined): SudoOptions | undefined {
@@ -139,6 +166,8 @@ export function refuseExecution(flags: ExecutionFlags): void {
     '--cwd': flags.cwd,
     '--umask': flags.umask,
     '--shell': flags.shell,
+    '--lock': flags.lock,
+    '--lock-ttl': flags.lockTtl,
   }).find(([, value]) => value !== undefined);
   if (given) throw new MyriadError('usage', `${given[0]}: a program that runs here (--local) gets none`);
 }

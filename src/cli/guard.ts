@@ -5,15 +5,33 @@ import { formatCount, formatNumberOf } from '../output/format.ts';
 import { confirm } from './prompt.ts';
 import type { Expected } from './values.ts';
 
-/** On a terminal, above this many hosts the count is asked back. */
-const ASK_ABOVE = 100;
-/** Off a terminal, above this many hosts `--expect` or `--yes` is needed. */
-const REFUSE_ABOVE = 1000;
+/** Above so many hosts something has to be said. */
+export interface Thresholds {
+  /** On a terminal the count is asked back. */
+  readonly ask: number;
+  /** Off a terminal `--expect` or `--yes` is needed. */
+  readonly refuse: number;
+}
+
+const THRESHOLDS: Thresholds = { ask: 100, refuse: 1000 };
+
+/** Asks whether to begin although another run here has the lock. */
+export function askLocked(_holders: unknown, sentence: string): Promise<boolean> {
+  return confirm(`myriad: ${escapeText(sentence)}; begin all the same?`);
+}
 
 export interface Guard {
   readonly expect: Expected | undefined;
   readonly yes: boolean;
   readonly terminal: boolean;
+  readonly thresholds?: Thresholds | undefined;
+}
+
+/** `--guard`: `100,1000`. Throws `usage`. */
+export function thresholds(value: string): Thresholds {
+  const [, ask, refuse] = /^(\d{1,15}),(\d{1,15})$/.exec(value) ?? [];
+  if (ask !== undefined && refuse !== undefined) return { ask: Number(ask), refuse: Number(refuse) };
+  throw new MyriadError('usage', `--guard: expected two numbers of hosts such as 100,1000, got "${value}"`);
 }
 
 /** Throws `guard` when the count is not what `--expect` says. */
@@ -27,14 +45,14 @@ export function checkExpected(hosts: number, expect: Expected | undefined): void
 
 /** Throws `guard` when the count is not what was expected, or nobody confirmed it. */
 export async function guard(hosts: number, title: string, options: Guard): Promise<void> {
-  const { expect, yes, terminal } = options;
+  const { expect, yes, terminal, thresholds: { ask, refuse } = THRESHOLDS } = options;
   checkExpected(hosts, expect);
   if (expect || yes) return;
   if (terminal) {
-    if (hosts <= ASK_ABOVE || (await confirm(`Run "${escapeText(title)}" on ${formatCount(hosts)} hosts?`))) return;
+    if (hosts <= ask || (await confirm(`Run "${escapeText(title)}" on ${formatCount(hosts)} hosts?`))) return;
     throw new MyriadError('guard', 'not confirmed; nothing was connected');
   }
-  if (hosts <= REFUSE_ABOVE) return;
+  if (hosts <= refuse) return;
   throw new MyriadError(
     'guard',
     `${formatCount(hosts)} hosts and no terminal to ask on: add --expect ${hosts} or --yes; nothing was connected`,

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --
 /** The command: finds the verb and loads it. Nothing else is imported before, so that --version and help start fast. */
 import { failure, watchStreams } from './failure.ts';
+import { withSettings } from './settings/apply.ts';
 import { VERBS } from './verbs.ts';
 
 /** package.json's `engines`: an older Node has not all that is used, and would fail in the middle of a run. */
@@ -24,10 +25,12 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
   if (first === 'help' || first === '--help' || first === '-h') return help(rest[0]);
+  if (first === '__complete') return (await import('./complete.ts')).complete(rest, VERBS);
   // A verb counts only as the very first word; without one it is `run`, as pdsh and clush users write it.
   const verb = VERBS.find((candidate) => candidate.name === first);
   const load = verb ?? VERBS[0]!;
-  return (await load.load())(verb ? rest : argv);
+  const line = await withSettings(VERBS, load.name, verb ? rest : argv);
+  return (await load.load())(line.words, line);
 }
 
 /** `myriad help` and `myriad help VERB`. */

@@ -16,6 +16,8 @@ Examples:
   myriad -w 'web[1-100],db[1-3]' -x web7 -b -- 'uname -r'
   myriad run --local -w '10.0.0.[1-254]' -- ping -c 1 -W 1 {host}
 
+With any verb: --settings FILE|none, --profile NAME, --no-OPTION (see
+docs/settings.md: what is given always can be written down once).
 "myriad VERB --help" shows a verb's options.
 `;
 }

@@ -173,6 +173,7 @@ function doings({ all, given }: Resumed, secrets: TerminalSecrets | undefined): 
   const { repeat, var: _var, okStatus, cwd, umask, exportIdentity, shell, ...rest } = all;
   const asks = all.askSudoPassword || all.sudoPasswordFile !== undefined;
   const { sudo, sudoUser, doas, ...without } = rest;
-  const options = runOptions(asks ? rest : without, secrets);
+  // The lock is that of the record; whom to ask about it is not.
+  const { lock: _lock, lockMs: _ms, ...options } = runOptions(asks ? rest : without, secrets);
   return { ...options, ...(given.idempotent && { idempotent: true }) };
 }

@@ -1,9 +1,9 @@
 /** `myriad run`: one command on every host. */
-import { type Fleet, fleet, foldHosts, MyriadError, type Run, type RunOptions, type Summary } from '../index.ts';
+import { type Fleet, fleet, foldHosts, type Run, type RunOptions, type Summary } from '../index.ts';
 import { escapeText } from '../output/escape.ts';
 import { exitCode } from '../output/exit_code.ts';
 import { formatCount, formatDuration, formatNumberOf } from '../output/format.ts';
-import { nextLine } from '../output/next.ts';
+import { nextLine, onceMoreLine } from '../output/next.ts';
 import { progressLine } from '../output/progress.ts';
 import { Writer } from '../output/writer.ts';
 import { aidOptions } from './aid_options.ts';
@@ -12,25 +12,28 @@ import { startAudit } from './audit.ts';
 import { blame } from './blame.ts';
 import { askFirst, defined, fleetOptions } from './connection_options.ts';
 import { askSudoFirst, executionOptions } from './execution_options.ts';
-import { checkExpected, guard } from './guard.ts';
+import { askLocked, checkExpected, guard } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
+import { checkWords, eachOptions } from './job_options.ts';
 import { resumeWords } from './journal.ts';
 import { forgetOld, recordOptions } from './journal_options.ts';
+import { pollOptions } from './poll_options.ts';
 import { buildRun, parseRun, type RunFlags } from './run_options.ts';
-import { type Output, openOutput } from './run_output.ts';
+import { type Output, openOutput, readyOutput } from './run_output.ts';
 import { TerminalSecrets } from './secrets.ts';
+import type { Completed } from './settings/apply.ts';
 import { takesStdin } from './stdin.ts';
 import { readHosts } from './targets.ts';
 import { followSize } from './terminal_size.ts';
 import { waveLines, waveOptions } from './wave_options.ts';
 
-export async function run(argv: readonly string[]): Promise<number> {
+export async function run(argv: readonly string[], line?: Completed): Promise<number> {
   const { flags, words, helped } = parseRun(argv);
   if (helped) return 0;
   try {
     return await perform(flags, {
-      typed: typed(buildRun(), 'run', argv),
-      check: () => checkCommand(words),
+      typed: typed(buildRun(), 'run', argv, line),
+      check: () => checkWords(flags, words),
       start: (hosts, options) => start(hosts, flags, words, options),
     });
   } catch (error) {
@@ -46,11 +49,6 @@ export interface Action {
   start(hosts: Fleet, options: RunOptions): Run;
 }
 
-function checkCommand(words: readonly string[]): void {
-  if (words.join('').trim() !== '' && words[0] !== '') return;
-  throw new MyriadError('usage', 'no command was given: add it after the options');
-}
-
 /** Does it, with output, questions and ^C as the flags say; resolves with the exit code. */
 export async function perform(flags: RunFlags, action: Action): Promise<number> {
   const selection = { ...readHosts(flags), ...recordOptions(flags, action.typed.recorded) };
@@ -60,13 +58,19 @@ export async function perform(flags: RunFlags, action: Action): Promise<number> 
     open: (secrets) => fleet(fleetOptions(flags, selection, secrets)),
     start: (hosts, secrets) => action.start(hosts, runOptions(flags, secrets)),
     again: action.typed.again,
+    againOn: action.typed.againOn,
     confirm: (hosts, title) =>
       guard(hosts.count, title, {
         expect: flags.expect,
         yes: flags.yes ?? false,
-        terminal: process.stdin.isTTY === true && process.stderr.isTTY === true && !takesStdin(flags),
+        thresholds: flags.guard,
+        terminal: canAsk(flags),
       }),
   });
+}
+
+function canAsk(flags: RunFlags): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true && !takesStdin(flags);
 }
 
 /** What there is to do, before there is a fleet; `secrets` is undefined where nothing will log in. */
@@ -75,11 +79,13 @@ export interface Undertaking {
   start(hosts: Fleet, secrets: TerminalSecrets | undefined): Run;
   /** The line that does it once more on the hosts of a recorded run. */
   again(from: string): string;
+  /** The line that does it once more on these hosts. @default there is none */
+  againOn?(hosts: string): string;
   /** Asks whether that is meant. @default nobody is asked */
   confirm?(hosts: Fleet, title: string): Promise<void>;
 }
 
-export async function conduct(flags: RunFlags, { open, start, again, confirm }: Undertaking): Promise<number> {
+export async function conduct(flags: RunFlags, { open, start, again, againOn, confirm }: Undertaking): Promise<number> {
   let output: Output | undefined;
   const asks = new TerminalSecrets({
     makeRoom: () => output?.makeRoom() ?? (() => {}),
@@ -90,24 +96,29 @@ export async function conduct(flags: RunFlags, { open, start, again, confirm }: 
   const started = start(hosts, secrets);
   await started.check();
   if (flags.dryRun) return dryRun(hosts, started, flags);
+  const ready = await readyOutput(flags, hosts, started);
   if (!flags.local) {
     await askFirst(hosts, flags, asks);
     await askSudoFirst(flags, asks);
     await hosts.prepare();
   }
   await confirm?.(hosts, started.title);
+  await started.lock();
   const endAudit = await startAudit(flags.audit, started, hosts);
-  output = openOutput(flags);
+  output = openOutput(flags, ready);
   try {
     const told = new Set<string>();
     output.warnings(hosts.warnings, told);
     const summary = await follow(started, output, takesStdin(flags));
+    await started.settled();
     output.warnings(hosts.warnings, told);
     output.summary(summary, started, hosts.verifiesHostKeys);
     if (started.journal !== undefined) {
       output.next(nextLine(summary, resumeWords(started.id, flags.journal), again(`${started.id}:bad`)));
+    } else if (againOn !== undefined) {
+      output.next(onceMoreLine(summary, (index) => started.label(index), foldHosts, againOn));
     }
-    const code = exitCode(summary, { largestStatus: flags.largestStatus ?? false });
+    const code = exitCode(summary, { largestStatus: flags.largestStatus ?? false }) || Number(output.incomplete);
     return (await endAudit?.(summary, code, (text) => output?.say(text))) ?? code;
   } finally {
     await output.end();
@@ -120,7 +131,10 @@ async function follow(started: Run, output: Output, stdinTaken: boolean): Promis
   const interrupts = new Interrupts(
     {
       pause: () => started.pause(),
-      unpause: () => started.unpause(),
+      unpause: () => {
+        started.unpause();
+        output.listen();
+      },
       stop: () => {
         started.unpause();
         started.cancel();
@@ -131,14 +145,14 @@ async function follow(started: Run, output: Output, stdinTaken: boolean): Promis
     stdinTaken ? 'taken' : 'free',
   );
   const unfollow = followSize(started);
-  output.attach(started, () => interrupts.paused);
+  output.attach(started, () => interrupts.paused, stdinTaken);
   try {
     for await (const batch of started.batches()) await output.results(batch);
     return await started.summary();
   } finally {
     interrupts.release();
     unfollow();
-    output.detach();
+    await output.detach();
   }
 }
 
@@ -147,8 +161,10 @@ export function runOptions(flags: RunFlags, secrets: TerminalSecrets | undefined
     ...executionOptions(flags, secrets),
     ...aidOptions(flags),
     ...waveOptions(flags),
+    ...pollOptions(flags),
+    onLocked: flags.lock !== undefined && canAsk(flags) ? askLocked : undefined,
     journalOutput: flags.journalOutput,
-    gather: flags.gather,
+    gather: flags.gather === 'file' ? 'stream' : flags.gather,
     maxOutput: flags.maxOutput,
     repeat: flags.repeat,
     lingerMs: flags.linger === null ? 0 : flags.linger,
@@ -158,6 +174,7 @@ export function runOptions(flags: RunFlags, secrets: TerminalSecrets | undefined
 }
 
 function start(hosts: Fleet, flags: RunFlags, words: readonly string[], options: RunOptions): Run {
+  if (flags.job !== undefined) return hosts.each(flags.job, { ...options, ...eachOptions(flags) });
   if (flags.local) return hosts.local(words[0]!, words.slice(1), options);
   const template = flags.template || flags.repeat !== undefined || flags.var !== undefined;
   return hosts.run(words.join(' '), { ...options, template });

@@ -14,7 +14,11 @@ import {
   type TargetFlags,
 } from './connection_options.ts';
 import { addExecution, type ExecutionFlags, refuseExecution } from './execution_options.ts';
+import { addFolds, type FoldFlags, foldingOption, refuseFolds } from './fold_options.ts';
+import { type Thresholds, thresholds } from './guard.ts';
+import { addJob, type JobFlags, refuseJob } from './job_options.ts';
 import { addRecord, type RecordFlags } from './journal_options.ts';
+import { addPolls, type PollFlags, refusePolls } from './poll_options.ts';
 import { checkStdin } from './stdin.ts';
 import { count, countOrAuto, durationOrNone, size } from './values.ts';
 import { addWaves, refuseWaves, type WaveFlags } from './wave_options.ts';
@@ -26,18 +30,22 @@ export interface RunFlags
     LimitFlags,
     ExecutionFlags,
     AidFlags,
+    JobFlags,
     AuditFlags,
     WaveFlags,
-    RecordFlags {
+    PollFlags,
+    RecordFlags,
+    FoldFlags {
   readonly commandTimeout?: number | null;
   readonly idle?: number | null;
-  readonly gatherSame?: boolean;
-  readonly gatherBoth?: boolean;
+  readonly regroup?: boolean;
   /** False with `-N`. */
   readonly label: boolean;
-  readonly gather: 'collect' | 'stream' | 'discard';
+  readonly gather: 'collect' | 'stream' | 'discard' | 'file';
+  readonly outdir?: string;
+  readonly errdir?: string;
   readonly order: 'input' | 'done';
-  readonly output: 'text' | 'ndjson';
+  readonly output: 'text' | 'ndjson' | 'json' | 'csv';
   readonly maxOutput?: number;
   readonly repeat?: number;
   readonly local?: boolean;
@@ -49,6 +57,7 @@ export interface RunFlags
   readonly listHosts?: boolean;
   readonly dryRun?: boolean;
   readonly yes?: boolean;
+  readonly guard?: Thresholds;
   readonly progress: 'auto' | 'always' | 'never';
   readonly color: 'auto' | 'always' | 'never';
 }
@@ -90,9 +99,12 @@ export function buildRun(): Command {
   addConnection(command);
   addLimits(command);
   addWaves(command);
-  addAids(addExecution(command)).option(
-    '--local',
-    'run PROGRAM ARGUMENTS here, once per host, without a shell and without SSH',
+  addPolls(command);
+  addJob(
+    addAids(addExecution(command)).option(
+      '--local',
+      'run PROGRAM ARGUMENTS here, once per host, without a shell and without SSH',
+    ),
   );
   addOutput(command);
   return command;
@@ -102,6 +114,7 @@ export function addRunTargets(command: Command): void {
   addTargets(command)
     .option('--repeat <n>', 'tasks per host; {i} counts them from 1', count('--repeat', 1))
     .option('--yes', 'do not ask, however many hosts there are')
+    .option('--guard <n,n>', 'ask above so many; without a terminal refuse (default: 100,1000)', thresholds)
     .option('--list-hosts', 'print the hosts and do nothing')
     .option('--dry-run', 'say what would be done, and connect nowhere');
 }
@@ -127,19 +140,24 @@ export function addOutput(command: Command): void {
 
 /** How a run is shown. */
 export function addShown(command: Command): void {
-  addRedact(command.optionsGroup('Output:'))
-    .option('-b, --gather-same', 'identical stdout once, under its hosts')
-    .option('-B, --gather-both', 'as -b, stderr too')
+  addFolds(addRedact(command.optionsGroup('Output:')))
+    .option('-r, --regroup', 'hosts as groups of the inventory, where those are all there')
     .option('-N, --no-label', 'no "host: " before each line')
     .addOption(
-      choice('--gather <mode>', 'collect, stream (lines as they come), discard', ['collect', 'stream', 'discard']),
+      choice('--gather <mode>', 'collect, stream (lines as they come), file, discard', [
+        ...(['collect', 'stream', 'discard', 'file'] as const),
+      ]),
     )
     .addOption(choice('--order <order>', 'done (as hosts end), input (as written)', ['done', 'input']))
-    .addOption(choice('--output <form>', 'text, ndjson (one event a line)', ['text', 'ndjson']))
+    .addOption(
+      choice('--output <form>', 'text, ndjson (one event a line), json, csv', ['text', 'ndjson', 'json', 'csv']),
+    )
+    .option('--outdir <dir>', 'stdout in a file for each host, in this folder')
+    .option('--errdir <dir>', 'stderr in a file for each host')
     .option('--max-output <size>', 'kept of each host (default: 1MiB)', size('--max-output'))
     .option('--raw', 'control sequences of hosts reach the terminal')
     .option('-q, --quiet', 'outputs only: no failures, no summary')
-    .option('-v, --verbose', 'a line for each host that ended')
+    .option('-v, --verbose', 'a line for each host that ended, and for each that failed')
     .option('-S, --largest-status', 'exit with the largest remote status, 255 where a host was not reached')
     .addOption(choice('--progress <when>', 'auto, always, never', ['auto', 'always', 'never']))
     .addOption(choice('--color <when>', 'auto, always, never', ['auto', 'always', 'never']));
@@ -154,22 +172,37 @@ export function parseRun(argv: readonly string[]): ParsedRun {
   return { flags, words: helped ? [] : command.args, helped };
 }
 
+/** Throws `usage` for what would be shown in two ways, or not at all. */
+function refuseOutput(flags: RunFlags): void {
+  refuseFolds(flags);
+  const folds = foldingOption(flags);
+  const { gather, output, outdir, errdir } = flags;
+  const refuse = (sentence: string): never => {
+    throw new MyriadError('usage', sentence);
+  };
+  if (folds && gather !== 'collect') {
+    refuse(`${folds}: only collected output can be folded; leave out --gather ${gather}`);
+  }
+  if (folds && output !== 'text') refuse(`${folds}: only text can be folded; leave out --output ${output}`);
+  if (output === 'csv' && gather !== 'collect') {
+    refuse(`--output csv: its lines have whole outputs; leave out --gather ${gather}`);
+  }
+  const folder = flags.option?.find((text) => !/[=\s]/.test(text));
+  if (folder !== undefined) {
+    refuse(`-o "${folder}": expected Keyword=value, as ssh_config has it; a folder for outputs is --outdir`);
+  }
+  const files = outdir === undefined ? (errdir === undefined ? undefined : '--errdir') : '--outdir';
+  if (gather === 'file' && !files) refuse('--gather file: there is no folder for the files; add --outdir or --errdir');
+  if (gather === 'discard' && files) refuse(`${files}: there is nothing to write with --gather discard; leave it out`);
+}
+
 /** Options that would lose output, or ask for a secret, in silence. */
 export function refuseContradictions(flags: RunFlags): void {
-  const folds = flags.gatherBoth ? '--gather-both (-B)' : '--gather-same (-b)';
-  if (flags.gatherSame || flags.gatherBoth) {
-    if (flags.gather !== 'collect') {
-      throw new MyriadError(
-        'usage',
-        `${folds}: only collected output can be folded; leave out --gather ${flags.gather}`,
-      );
-    }
-    if (flags.output !== 'text') {
-      throw new MyriadError('usage', `${folds}: only text can be folded; leave out --output ${flags.output}`);
-    }
-  }
+  refuseOutput(flags);
   checkStdin(flags);
+  refusePolls(flags);
   refuseWaves(flags);
+  refuseJob(flags);
   if (flags.local) refuseExecution(flags);
   if (flags.local && flags.tty) {
     throw new MyriadError('usage', '--tty: a program that runs here (--local) gets none');

@@ -5,6 +5,7 @@ import { typed } from './argv.ts';
 import { blame } from './blame.ts';
 import { addConnection } from './connection_options.ts';
 import { addExecution } from './execution_options.ts';
+import { addPolls } from './poll_options.ts';
 import { perform } from './run.ts';
 import {
   addLimits,
@@ -14,6 +15,7 @@ import {
   type RunFlags,
   refuseContradictions,
 } from './run_options.ts';
+import type { Completed } from './settings/apply.ts';
 import { addWaves } from './wave_options.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
@@ -33,13 +35,13 @@ there.
 Exit codes are those of run.
 `;
 
-export async function script(argv: readonly string[]): Promise<number> {
+export async function script(argv: readonly string[], line?: Completed): Promise<number> {
   const { flags, words, helped } = parseScript(argv);
   if (helped) return 0;
   const [file, ...args] = words;
   try {
     return await perform(flags, {
-      typed: typed(buildScript(), 'script', argv),
+      typed: typed(buildScript(), 'script', argv, line),
       check() {
         if (file === undefined || file === '') {
           throw new MyriadError('usage', 'no script was given: add its file after the options');
@@ -83,6 +85,7 @@ export function buildScript(): Command {
   addConnection(command);
   addLimits(command);
   addWaves(command);
+  addPolls(command);
   addExecution(command)
     .option('--stdin <file>', 'sent to the stdin of every host; - is stdin')
     .option(

@@ -45,7 +45,7 @@ describe('sudo', () => {
     expect(code).toBe(6);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^ +\d+ failed\(sudo\): 127/m);
-    expect(stderr).toContain('127.1.0.0: failed: sudo refused: the password was refused');
+    expect(stderr).toContain('sudo refused: the password was refused');
     expect(stderr).toMatch(/refused three times and never accepted/);
     expect(stderr).not.toContain('wr0ng-one');
   });
@@ -74,7 +74,7 @@ describe('sudo', () => {
     terminal.type(`${PASSWORD}\r`);
     const { code, stdout } = await terminal.ended;
     expect(code).toBe(0);
-    expect(stdout.match(/^done\r$/gm)).toHaveLength(10);
+    expect(stdout.match(/(?:^|\x1b\[K)done\r$/gm)).toHaveLength(10);
     expect(stdout.match(/Password for sudo/g)).toHaveLength(1);
     expect(stdout).not.toContain('corr3ct');
   });

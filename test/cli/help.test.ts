@@ -34,7 +34,7 @@ describe.concurrent('help', () => {
 
   it('names every verb, and is cut short without a word of it', async () => {
     const { stdout } = await myriad(['--help']);
-    for (const { name, what } of VERBS) expect(stdout).toContain(`${name.padEnd(8)}  ${what}\n`);
+    for (const { name, what } of VERBS) expect(stdout).toContain(`${name.padEnd(10)}  ${what}\n`);
     expect(await shell('{ $MYRIAD run --help; echo "exit $?" >&2; } | true').ended).toMatchObject({
       stderr: 'exit 0\n',
     });

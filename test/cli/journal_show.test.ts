@@ -159,13 +159,17 @@ describe.concurrent('myriad show', () => {
       'job: echo \\^\\[\\[2J; uptime; .*',
       'hosts: h\\[1-8\\] \\(8\\)',
       'h1: stdout truncated: 16 KiB of 29.3 KiB kept',
-      'h3: failed: exit status 3',
       ' *3 lost\\(crash\\): h\\[4-6\\]',
       '1 output was not kept whole \\(--journal-output\\)',
       `go on with the 1 task that did not run: myriad resume ${CRASHED} --journal ${folder}`,
     ]) {
       expect(stderr).toMatch(new RegExp(`^${line}$`, 'm'));
     }
+  });
+
+  it('-v names each task that did not end ok', async () => {
+    const { stderr } = await on('show', CRASHED, '-v');
+    expect(stderr).toMatch(/^h3: failed: exit status 3$/m);
   });
 
   it('folds, leaves out labels, and says nothing but outputs where asked', async () => {
@@ -225,7 +229,7 @@ describe.concurrent('myriad show', () => {
     const { stdout } = await on('show', `${CRASHED}:bad`, '--output', 'csv', '-w', 'h[3-4,8]');
     const lines = stdout.split('\r\n');
     expect(lines[0]).toMatch(/^index,host,iteration,outcome,cause,began,status,message,.*,stdout,stdout_bytes,stderr,/);
-    expect(lines[1]).toMatch(/^2,h3,1,failed,failed\(3\),yes,3,exit status 3,1,.*,,0,"oh \x1b]0;x\x07no\n",\d+$/s);
+    expect(lines[1]).toMatch(/^2,h3,1,failed,failed\(3\),yes,3,exit status 3,1,.*,,0,"oh \x1b]0;x\x07no\n",\d+,$/s);
     expect(lines[2]).toMatch(/^3,h4,1,lost,lost\(crash\),maybe,,"it was started, and .*"/);
     expect(lines[3]).toMatch(/^7,h8,1,unreachable,unreachable\(refused\),no,,connection refused,/);
     expect(lines.slice(4)).toEqual(['']);

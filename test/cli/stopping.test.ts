@@ -30,7 +30,7 @@ describe.concurrent('stopping', () => {
     expect(stderr).toMatch(/^stopping: ending what is running; \^C once more leaves at once$/m);
     expect(totals(stderr)).toEqual({ cancelled: expect.any(Number), 'not-run': expect.any(Number) });
     // The host was asked to end it over a second channel, and answered.
-    expect(stderr).toContain(`${host}: cancelled: stopped by the user; the remote process was killed\n`);
+    expect(stderr).toMatch(/ cancelled: 127\S+\n +stopped by the user; the remote process was killed\n/);
     expect(commands.filter((command) => command.startsWith(host))).toEqual([
       `${host} echo up; sleep 100`,
       `${host} exec sh -s || sh -s`,

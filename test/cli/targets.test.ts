@@ -146,7 +146,7 @@ describe.concurrent('--local', () => {
 
   it('a program that is not there is a fault on this side', async () => {
     const { code, stderr } = await myriad(['run', '--local', '-w', 'a[1-2]', '--', './no-such-program', '{host}']);
-    expect(stderr).toMatch(/^a1: error: program "\.\/no-such-program" was not found/m);
+    expect(stderr).toMatch(/^ +for example: program "\.\/no-such-program" was not found/m);
     expect(stderr).toMatch(/^ {2}2 error\(ENOENT\): a\[1-2\]$/m);
     expect({ code, outcomes: totals(stderr) }).toEqual({ code: 1, outcomes: { error: 2 } });
   });

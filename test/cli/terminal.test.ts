@@ -66,7 +66,7 @@ describe.runIf(present('script')).concurrent('^C', () => {
       code: 130,
       outcomes: { cancelled: expect.any(Number), 'not-run': expect.any(Number) },
     });
-    expect(stdout).toContain('cancelled: stopped by the user; the remote process was killed');
+    expect(shown(stdout)).toMatch(/ cancelled: 127\S+\n +stopped by the user; the remote process was killed\n/);
   });
 
   it.each([

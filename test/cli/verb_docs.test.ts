@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseCheck } from '../../src/cli/check.ts';
 import { wordsOf } from '../../src/cli/connection_options.ts';
+import { parsePing } from '../../src/cli/ping_options.ts';
 import { parseTrust } from '../../src/cli/trust.ts';
 import { myriad, ROOT } from './command.ts';
 
@@ -17,6 +18,7 @@ function shellWords(line: string): string[] {
 
 describe.each([
   ['check', parseCheck],
+  ['ping', parsePing],
   ['trust', parseTrust],
 ] as const)('docs/%s.md', (verb, parse) => {
   const page = readFileSync(join(ROOT, `docs/${verb}.md`), 'utf8');
@@ -36,14 +38,17 @@ describe.each([
     expect(undocumented.filter((option) => !/^--password-|^-h$|^--help$/.test(option))).toEqual([]);
   });
 
-  it.each([`docs/${verb}.md`, `src/cli/${verb}.ts`])('every line of %s that calls it is taken', (file) => {
-    const text = readFileSync(join(ROOT, file), 'utf8');
-    const lines = [
-      ...text.matchAll(new RegExp(`^ *(?:(?:fix|then): )?myriad ${verb} (-(?!.*\\[options\\]).*)$`, 'gm')),
-    ].map(([, line]) => line!);
-    expect(lines.length).toBeGreaterThan(1);
-    for (const line of lines) expect(parse(shellWords(line)), line).toMatchObject({ hosts: expect.any(Array) });
-  });
+  it.each([`docs/${verb}.md`, `src/cli/${verb === 'ping' ? 'ping_options' : verb}.ts`])(
+    'every line of %s that calls it is taken',
+    (file) => {
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      const lines = [
+        ...text.matchAll(new RegExp(`^ *(?:(?:fix|then): )?myriad ${verb} (-(?!.*\\[options\\]).*)$`, 'gm')),
+      ].map(([, line]) => line!);
+      expect(lines.length).toBeGreaterThan(1);
+      for (const line of lines) expect(parse(shellWords(line)), line).toMatchObject({ hosts: expect.any(Array) });
+    },
+  );
 });
 
 it('words that are to be typed again are those that were given', () => {

@@ -148,6 +148,8 @@ export interface JournalReader {
    * what was not is `not-run`. Of a live run: recorded results only.
    */
   tasks(round?: number): Iterable<TaskResult>;
+  /** What is recorded of one task, round after round, from the oldest round that is kept. */
+  series(index: number): Iterable<TaskResult>;
   /** Targets with a selected outcome, in plan order; see `RunSelection`. */
   select(selection: RunSelection, round?: number): Iterable<Target>;
   resumeState(): ResumeState;
@@ -185,6 +187,14 @@ export interface PruneReport {
 export interface WriteOptions {
   /** @default 'head' */
   readonly outputs?: KeptOutput | undefined;
+  /** Of a run in rounds: older ones go as newer ones end. @default all rounds stay */
+  readonly keep?: KeptRounds | undefined;
+}
+
+/** So many rounds, and no more of them than fit into so many bytes; the last one stays in any case. */
+export interface KeptRounds {
+  readonly rounds: number;
+  readonly bytes: number;
 }
 
 /** The runs of a folder. Everything rejects and throws MyriadError `journal`, one sentence each. */

@@ -40,7 +40,7 @@ export class OutputStore {
   readonly #arriving = new Map<string, Arriving>();
   readonly #finished = new Map<string, Finished>();
   /** Row by hash. */
-  readonly #known = new Recent<string, number>(REMEMBERED);
+  #known = new Recent<string, number>(REMEMBERED);
   /** Not yet committed. */
   #fresh: string[] = [];
   #spent: string[] = [];
@@ -137,6 +137,11 @@ export class OutputStore {
   #remember(id: string, row: number): void {
     this.#known.set(id, row);
     this.#fresh.push(id);
+  }
+
+  /** What comes from here on shares nothing with what was stored before. */
+  forget(): void {
+    this.#known = new Recent(REMEMBERED);
   }
 
   /** What was stored stands. */

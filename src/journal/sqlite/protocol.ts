@@ -1,7 +1,7 @@
 /** What the main thread and the writer thread say to each other. Requests are answered in their order. */
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { RunFiles } from '../folder.ts';
-import type { KeptOutput } from '../journal.ts';
+import type { KeptOutput, KeptRounds } from '../journal.ts';
 import type { Owner } from './lock.ts';
 
 /** The row of a run that begins. */
@@ -22,6 +22,8 @@ export interface WriterData {
   /** Undefined: an existing run is gone on with. */
   readonly run: NewRun | undefined;
   readonly outputs: KeptOutput;
+  /** Undefined: all rounds stay. */
+  readonly keep: KeptRounds | undefined;
   /** A bound in pages of 4 KiB, for tests; 0 for none. */
   readonly maxPages: number;
 }
@@ -37,6 +39,7 @@ export type Request =
   | { readonly kind: 'running'; readonly hosts: number }
   | { readonly kind: 'reopen' }
   | { readonly kind: 'flush' }
+  | { readonly kind: 'round-end'; readonly round: number }
   | { readonly kind: 'end'; readonly at: number; readonly summary: string }
   | { readonly kind: 'close' };
 

@@ -37,6 +37,7 @@ import {
   type RunRow,
   resultChecksum,
   selectClaimGroups,
+  selectFirstPlace,
   selectLastClaimGroup,
   selectLastPlace,
   selectLastPlanBlock,
@@ -135,6 +136,23 @@ export class SqliteReader implements JournalReader {
       next = result.index + 1;
     }
     for (; next < this.plan.count; next++) yield this.#without(next, round, claimed);
+  }
+
+  *series(index: number): Generator<TaskResult> {
+    try {
+      for (let round = this.#firstRound; round <= this.lastRound; round++) {
+        for (const row of selectResults(this.#db, placeOf(round, index), placeOf(round, index) + 1)) {
+          if (resultChecksum(row) !== row.crc) throw damaged();
+          yield this.#result(row, round);
+        }
+      }
+    } catch (error) {
+      throw journalError(error, this.#files.db);
+    }
+  }
+
+  get #firstRound(): number {
+    return Math.floor((selectFirstPlace(this.#db) ?? 0) / MAX_TASKS);
   }
 
   *select(selection: RunSelection, round = this.lastRound): Generator<Target> {

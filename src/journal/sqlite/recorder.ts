@@ -10,10 +10,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { type Outcome, outcomeLabel } from '../../contracts/outcome.ts';
 import { outcomeOf, placeOf, STREAMS, TAG } from '../codec.ts';
-import type { KeptOutput } from '../journal.ts';
+import type { KeptOutput, KeptRounds } from '../journal.ts';
 import { Packer, Unpacker } from '../packing.ts';
 import { Recent } from '../recent.ts';
 import { OutputStore } from './outputs.ts';
+import { RoundRetention } from './retention.ts';
 import {
   insertPlanBlock,
   markEnded,
@@ -50,7 +51,8 @@ export class Recorder {
   readonly #resumed: boolean;
   readonly #statements: WriterStatements;
   readonly #outputs: OutputStore;
-  readonly #outcomes = new Recent<string, KnownOutcome>(REMEMBERED);
+  readonly #retention: RoundRetention | undefined;
+  #outcomes = new Recent<string, KnownOutcome>(REMEMBERED);
   #freshOutcomes: string[] = [];
   readonly #claims = new Packer(4_096);
   #sync: Sync = 'FULL';
@@ -60,9 +62,14 @@ export class Recorder {
   #dropped = 0;
 
   /** `resumed`: there may be results of before, some of which give way. */
-  constructor(db: DatabaseSync, outputs: { readonly folder: string; readonly kept: KeptOutput }, resumed: boolean) {
+  constructor(
+    db: DatabaseSync,
+    outputs: { readonly folder: string; readonly kept: KeptOutput },
+    { resumed, keep }: { readonly resumed: boolean; readonly keep: KeptRounds | undefined },
+  ) {
     this.#db = db;
     this.#resumed = resumed;
+    this.#retention = keep && new RoundRetention(db, keep);
     this.#statements = new WriterStatements(db);
     this.#outputs = new OutputStore(this.#statements, outputs.folder, outputs.kept);
   }
@@ -100,6 +107,20 @@ export class Recorder {
     this.#retry();
     if (this.#dropped > 0) throw new Error(`${this.#dropped} batches of results were lost to a full disk`);
     this.#transact('FULL', () => this.#statements.addClaims(0));
+  }
+
+  /** Everything of the round is committed; rounds that are too old go. */
+  roundEnd(round: number): void {
+    this.flush();
+    const retention = this.#retention;
+    if (retention === undefined) return;
+    let complete = false;
+    this.#transact('NORMAL', () => {
+      complete = retention.roundEnd(round);
+    });
+    if (!complete) return;
+    this.#outcomes = new Recent(REMEMBERED);
+    this.#outputs.forget();
   }
 
   end(at: number, summary: string): void {

@@ -151,6 +151,11 @@ export function selectLastPlace(db: DatabaseSync): number | undefined {
   return orNull(db.prepare('SELECT max(place) AS place FROM result').get()?.place ?? null, whole) ?? undefined;
 }
 
+/** Of the first result that is kept; undefined where there is no result. */
+export function selectFirstPlace(db: DatabaseSync): number | undefined {
+  return orNull(db.prepare('SELECT min(place) AS place FROM result').get()?.place ?? null, whole) ?? undefined;
+}
+
 export function selectLastClaimGroup(db: DatabaseSync): Uint8Array | undefined {
   const row = db.prepare('SELECT tasks FROM claim_group ORDER BY number DESC LIMIT 1').get();
   return row === undefined ? undefined : blob(row.tasks);

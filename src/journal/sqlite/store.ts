@@ -94,8 +94,8 @@ export class SqliteJournal implements Journal {
     return prune(this.folder, this.#options.who, this.#options.now(), options);
   }
 
-  #data(files: RunFiles, who: Who, { outputs = 'head' }: WriteOptions): Omit<WriterData, 'run'> {
-    return { files, owner: { who, since: this.#options.now() }, outputs, maxPages: this.#options.maxPages ?? 0 };
+  #data(files: RunFiles, who: Who, { outputs = 'head', keep }: WriteOptions): Omit<WriterData, 'run'> {
+    return { files, owner: { who, since: this.#options.now() }, outputs, keep, maxPages: this.#options.maxPages ?? 0 };
   }
 }
 

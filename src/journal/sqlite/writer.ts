@@ -1,7 +1,7 @@
 /**
  * The main thread's side of the writer: packs what comes into batches and hands them to the thread.
  *
- *   idle ──first record──▶ filling ──256 records, 256 KiB, at most 5 ms──▶ waiting ──▶ sent ──▶ committed
+ *   idle ──first record──▶ filling ──256 records, 256 KiB, at most 10 ms──▶ waiting ──▶ sent ──▶ committed
  *
  * A batch waits while claims are on their way, and until those that were committed have had a turn to begin: a process
  * that is killed leaves at most one group of claims whose tasks had not begun. Where little happens no timer is waited
@@ -17,8 +17,8 @@ import type { JournalWriter } from '../journal.ts';
 import { Packer } from '../packing.ts';
 import type { Answer, Request, WriterData } from './protocol.ts';
 
-/** A batch costs 0.15 ms of CPU in both threads together, whatever is in it: at most 200 a second, after a burst. */
-const BATCH_MS = 5;
+/** A batch costs 0.15 ms of CPU in both threads together, whatever is in it: at most 100 a second, after a burst. */
+const BATCH_MS = 10;
 const BURST = 32;
 /** Results that no claim takes along wait so long: nobody waits for them. */
 const RESULTS_MS = 25;
@@ -184,8 +184,8 @@ export class SqliteWriter implements JournalWriter {
   }
 
   /** Which rounds there are is told by their claims and results. */
-  roundEnd(_round: number): Promise<void> {
-    return this.flush();
+  roundEnd(round: number): Promise<void> {
+    return this.#ask({ kind: 'round-end', round });
   }
 
   end(summary: Summary): Promise<void> {

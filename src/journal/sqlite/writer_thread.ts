@@ -11,7 +11,7 @@ import type { Answer, NewRun, Request, WriterData } from './protocol.ts';
 import { Recorder } from './recorder.ts';
 import { insertRun, insertWriter } from './statements.ts';
 
-const { files, owner, run, outputs, maxPages } = workerData as WriterData;
+const { files, owner, run, outputs, keep, maxPages } = workerData as WriterData;
 
 function answer(reply: Answer): void {
   const { spare } = reply;
@@ -60,7 +60,7 @@ function create(row: NewRun): DatabaseSync {
 }
 
 function serve(db: DatabaseSync, lock: RunLock): void {
-  const recorder = new Recorder(db, { folder: files.outputs, kept: outputs }, run === undefined);
+  const recorder = new Recorder(db, { folder: files.outputs, kept: outputs }, { resumed: run === undefined, keep });
   parentPort!.on('message', (request: Request) => {
     let reply: Answer = {};
     try {
@@ -88,6 +88,9 @@ function perform(request: Request, recorder: Recorder, db: DatabaseSync, lock: R
       break;
     case 'flush':
       recorder.flush();
+      break;
+    case 'round-end':
+      recorder.roundEnd(request.round);
       break;
     case 'end':
       recorder.end(request.at, request.summary);

@@ -9,7 +9,8 @@
  * `inventory`: an inventory that cannot be read or understood · `file`: a file that cannot be read or written · `key`: a
  * private key that cannot be used · `passphrase`: a wrong or missing passphrase · `known-hosts`: a known_hosts file that
  * cannot be used · `guard`: the size of the run was not confirmed · `journal`: a journal that cannot be read, written or
- * resumed · `closed`: the fleet is closed · `aborted`: stopped by the caller's AbortSignal · `internal`: ours.
+ * resumed · `locked`: another run has the lock on hosts of this one, or it cannot be had · `closed`: the fleet is closed ·
+ * `aborted`: stopped by the caller's AbortSignal · `internal`: ours.
  */
 export type ErrorCode =
   | 'usage'
@@ -23,6 +24,7 @@ export type ErrorCode =
   | 'known-hosts'
   | 'guard'
   | 'journal'
+  | 'locked'
   | 'closed'
   | 'aborted'
   | 'internal';

@@ -3,7 +3,7 @@
  * throws never harms the run, and events never carry back-pressure. The JSON form is in `events.schema.json`.
  */
 import type { OutcomeKind } from './outcome.ts';
-import type { Summary } from './summary.ts';
+import type { PolledHosts, Summary } from './summary.ts';
 import type { Host, StreamName, TaskIdentity, TaskResult } from './task.ts';
 
 export const EVENTS_VERSION = 1;
@@ -45,12 +45,36 @@ export interface TaskEndEvent {
   readonly result: TaskResult;
 }
 
-/** One pass of a repeated run is over. */
+/** `up`: it answers again · `down`: it has failed often enough in a row · `answer`: it answers something else. */
+export type Change = 'up' | 'down' | 'answer';
+
+/** A host of a repeated run is not as it was. Comes after the `task:end` that tells of it. */
+export interface ChangeEvent {
+  readonly type: 'change';
+  readonly time: number;
+  readonly change: Change;
+  /** What was extracted of its answer; null where nothing was, or nothing was asked for. */
+  readonly value: string | null;
+  readonly result: TaskResult;
+}
+
+/** One pass of a repeated run is over. Comes after the `task:end` of its tasks. */
 export interface RoundEndEvent {
   readonly type: 'round:end';
   readonly time: number;
   readonly run: string;
   readonly round: number;
+  /** Tasks of the round. */
+  readonly planned: number;
+  /** Its tasks per outcome; every kind is present. */
+  readonly outcomes: Readonly<Record<OutcomeKind, number>>;
+  readonly durationMs: number;
+  /** Changes that it has brought. */
+  readonly changes: number;
+  /** How all hosts stand after it. */
+  readonly hosts: PolledHosts;
+  /** Rounds of the run that were left out so far, because the one before was not over when they were due. */
+  readonly overruns: number;
 }
 
 /** One wave of a run is over, and checked where a check was asked for. Comes after `task:end` of its tasks. */
@@ -88,6 +112,7 @@ export type RunEvent =
   | TaskStartEvent
   | TaskOutputEvent
   | TaskEndEvent
+  | ChangeEvent
   | RoundEndEvent
   | WaveEndEvent
   | RunEndEvent;

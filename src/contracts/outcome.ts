@@ -28,8 +28,8 @@ export type UnreachableCause =
   | 'jump'
   | 'proxy';
 
-/** What a server declined. */
-export type RefusedWhat = 'algorithm' | 'service' | 'session' | 'exec' | 'subsystem' | 'forwarding';
+/** What a server declined; `lock`: another run has it on that host, or there is no place there for it. */
+export type RefusedWhat = 'algorithm' | 'service' | 'session' | 'exec' | 'subsystem' | 'forwarding' | 'lock';
 
 /** `certificate`: signed by an authority that is known for the host, and still not good for it; `advice` says why. */
 export type HostKeyCause = 'unknown' | 'changed' | 'revoked' | 'certificate';
@@ -56,6 +56,15 @@ export interface NotPermittedOutcome {
   readonly began: 'no';
   readonly status: null;
   readonly cause: 'sudo' | 'doas';
+  readonly message: string;
+}
+
+/** A job of the caller's own said no; `message` has its words. Never an exit status: it has none. */
+export interface SaidNoOutcome {
+  readonly kind: 'failed';
+  readonly began: 'yes';
+  readonly status: null;
+  readonly cause: 'job';
   readonly message: string;
 }
 
@@ -161,6 +170,7 @@ export type Outcome =
   | OkOutcome
   | FailedOutcome
   | NotPermittedOutcome
+  | SaidNoOutcome
   | SignalledOutcome
   | NoStatusOutcome
   | RefusedOutcome
@@ -233,7 +243,7 @@ export function outcomeMessage(outcome: Outcome): string {
     case 'no-status':
       return 'the server closed the channel without an exit status';
     case 'refused':
-      return `${outcome.what} refused: ${outcome.reason}`;
+      return outcome.what === 'lock' ? outcome.reason : `${outcome.what} refused: ${outcome.reason}`;
     case 'timeout':
       return `timed out in phase ${outcome.phase}${fateText(outcome.remote)}`;
     case 'unreachable':

@@ -7,10 +7,34 @@ export interface CauseCount {
   /** See `outcomeLabel`. */
   readonly label: string;
   readonly count: number;
+  /** Their places in the plan, fewer where there are rounds. @default count */
+  readonly places?: number | undefined;
   /** The first outcome seen with this label: its message is the example that is shown. */
   readonly example: Outcome;
   /** The plan indices, ascending. Lazily walked: may be as many as the plan has. */
   indices(): Iterable<number>;
+}
+
+/** How the hosts of a repeated run stand. */
+export interface PolledHosts {
+  readonly up: number;
+  readonly down: number;
+  /** Have neither answered yet nor failed often enough to be down. */
+  readonly unknown: number;
+  /** Without an answer for longer than three periods. */
+  readonly stale: number;
+  /** The age of the oldest last answer in milliseconds; of a host that has given none, the time since the run began. */
+  readonly oldestMs: number;
+}
+
+/** What the rounds of a repeated run came to. */
+export interface RoundsSummary {
+  readonly rounds: number;
+  /** Rounds that were left out, because the one before was not over when they were due. */
+  readonly overruns: number;
+  readonly changes: number;
+  /** At the end. */
+  readonly hosts: PolledHosts;
 }
 
 export interface Summary {
@@ -53,4 +77,6 @@ export interface Summary {
   readonly stopReason: string;
   /** What held the run back, in words; empty where nothing did. */
   readonly limitedBy: string;
+  /** Of a repeated run. @default it is none */
+  readonly polling?: RoundsSummary | undefined;
 }

@@ -39,6 +39,10 @@ class Cause implements CauseCount {
     this.#indices.add(index);
   }
 
+  get places(): number {
+    return this.#indices.size;
+  }
+
   indices(): Iterable<number> {
     return this.#indices;
   }

@@ -13,6 +13,8 @@ import type { TaskResult } from '../contracts/task.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { Accounting } from './accounting.ts';
 import type { Executor, ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './executor.ts';
+import type { PollingExecutor, RoundHooks } from './polling/polling_executor.ts';
+import type { Rounds } from './polling/rounds.ts';
 import { Recording } from './recording.ts';
 
 export interface StartOptions {
@@ -29,6 +31,8 @@ export interface StartOptions {
   readonly journal?: JournalWriter | undefined;
   /** What was decided before, where a recorded run goes on; the request's plan gives the rest. @default nothing */
   readonly before?: Before | undefined;
+  /** Of a run in rounds, which is to be started on this executor. @default it has one */
+  readonly polling?: { readonly executor: PollingExecutor; readonly rounds: Rounds } | undefined;
 }
 
 /** Tasks of a run that goes on which no executor gets. */
@@ -110,8 +114,9 @@ interface StartedParts {
   readonly clock: Clock;
   readonly startedAt: number;
   readonly recording: Recording | undefined;
-  /** Its round has begun. */
+  /** Its round has begun, where it has only one. */
   readonly accounting: Accounting;
+  readonly rounds: Rounds | undefined;
   readonly decided: Iterable<TaskResult> | undefined;
 }
 
@@ -125,6 +130,7 @@ class Started implements StartedRun {
   readonly #startedAt: number;
   readonly #recording: Recording | undefined;
   readonly #accounting: Accounting;
+  readonly #rounds: Rounds | undefined;
   readonly #source: AsyncIterator<readonly TaskResult[]>;
   readonly #summary: Promise<Summary>;
   #resolve!: (summary: Summary) => void;
@@ -137,7 +143,7 @@ class Started implements StartedRun {
   #pulling: Promise<Step> | undefined;
 
   constructor(run: ExecutorRun, parts: StartedParts) {
-    const { request, announcer, clock, startedAt, recording, accounting, decided } = parts;
+    const { request, announcer, clock, startedAt, recording, accounting, rounds, decided } = parts;
     this.#run = run;
     this.#request = request;
     this.#announcer = announcer;
@@ -145,6 +151,7 @@ class Started implements StartedRun {
     this.#startedAt = startedAt;
     this.#recording = recording;
     this.#accounting = accounting;
+    this.#rounds = rounds;
     this.stood = accounting.outcomes;
     const { results } = run;
     this.#source = (decided === undefined ? results : following(decided, results))[Symbol.asyncIterator]();
@@ -270,6 +277,8 @@ class Started implements StartedRun {
         const wait = this.#recording?.result(result);
         if (wait !== undefined) await wait;
         this.#announcer.tell({ type: 'task:end', time, result });
+        const change = this.#rounds?.take(result);
+        if (change !== undefined) this.#announcer.tell(change);
       }
       return { done: false, value: step.value };
     } catch (error) {
@@ -285,9 +294,10 @@ class Started implements StartedRun {
   async #finish(): Promise<void> {
     this.#finished = true;
     const { stopped, stopReason = '', limitedBy } = this.#run.status(0);
-    this.#accounting.endRound(this.#request.round);
+    if (this.#rounds === undefined) this.#accounting.endRound(this.#request.round);
     const durationMs = this.#clock.now() - this.#startedAt;
-    const counted = this.#accounting.summary({ durationMs, stopped, stopReason, limitedBy });
+    const all = this.#accounting.summary({ durationMs, stopped, stopReason, limitedBy });
+    const counted = this.#rounds === undefined ? all : { ...all, polling: this.#rounds.summary };
     const summary = (await this.#recording?.end(counted)) ?? counted;
     this.#announcer.tell({ type: 'run:end', time: this.#clock.epoch(), summary });
     this.#resolve(summary);
@@ -319,13 +329,16 @@ export async function startRun(
   const recording = journal && new Recording(journal, request.round);
   try {
     const accounting = new Accounting(run);
-    accounting.startRound(request.round, plan.planned ?? plan.count);
+    const { polling } = options;
+    if (polling === undefined) accounting.startRound(request.round, plan.planned ?? plan.count);
+    else polling.executor.hooks = roundHooks(polling.rounds, plan.count, accounting, recording, announcer);
     if (options.before !== undefined) await countAll(options.before.results, accounting);
     const executing = await executor.run(request, hooksOf(options, announcer, recording));
     if (recording !== undefined) recording.run = executing;
     announcer.begin();
     const decided = options.before?.decided;
-    return new Started(executing, { request, announcer, clock, startedAt, recording, accounting, decided });
+    const rounds = polling?.rounds;
+    return new Started(executing, { request, announcer, clock, startedAt, recording, accounting, rounds, decided });
   } catch (error) {
     await recording?.close();
     throw error;
@@ -345,6 +358,28 @@ function hooksOf(options: StartOptions, announcer: Announcer, recording: Recordi
     ...(secret ? { secret } : {}),
     ...(lent ? { lent } : {}),
     redactor,
+  };
+}
+
+/** Each round is accounted for by itself, and begins once the one before is told of. */
+function roundHooks(
+  rounds: Rounds,
+  planned: number,
+  accounting: Accounting,
+  recording: Recording | undefined,
+  announcer: Announcer,
+): RoundHooks {
+  return {
+    begin: (round) => {
+      accounting.startRound(round, planned);
+      recording?.begin(round);
+      rounds.begin();
+    },
+    end: async (round, overruns) => {
+      accounting.endRound(round);
+      await recording?.roundEnd();
+      announcer.tell(rounds.end(round, overruns));
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import type { Transport, TransportName } from '../transport/transport.ts';
 import { TimerWheel } from '../util/timer_wheel.ts';
 import type { Executor, ExecutorHooks, ExecutorRun, Probe, RunRequest, SweepChunk } from './executor.ts';
 import { InlineRun } from './inline_run.ts';
+import { type LagMeter, LagWatch } from './lag.ts';
 import type { Plan } from './plan.ts';
 import { sweepPlan } from './sweep.ts';
 
@@ -19,6 +20,8 @@ export interface InlineExecutorOptions {
   readonly name?: string;
   /** How long the loop of this thread has been computing so far, in milliseconds. @default what Node says */
   readonly busyMs?: () => number;
+  /** Told of what keeps this thread for itself. @default nobody looks */
+  readonly lag?: LagMeter | undefined;
 }
 
 export class InlineExecutor implements Executor {
@@ -29,6 +32,7 @@ export class InlineExecutor implements Executor {
   readonly #random: Random;
   readonly #wheel: TimerWheel;
   readonly #busyMs: () => number;
+  readonly #lag: LagMeter | undefined;
   readonly #runs = new Set<InlineRun>();
   #closed: Promise<void> | undefined = undefined;
   #whenIdle: (() => void) | undefined = undefined;
@@ -40,6 +44,7 @@ export class InlineExecutor implements Executor {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#wheel = new TimerWheel(options.clock);
+    this.#lag = options.lag;
     this.#busyMs = options.busyMs ?? (() => performance.eventLoopUtilization().active);
   }
 
@@ -48,8 +53,10 @@ export class InlineExecutor implements Executor {
     checkRequest(request);
     const kind = this.#kind(request.job);
     const transport = this.#transport(kind);
-    const prepared = await kind.prepare(kind.validate(request.job.options));
+    const options = kind.validate(request.job.options);
+    const prepared = await kind.prepare(options);
     this.#checkOpen();
+    const watch = this.#watch(kind.called?.(options));
     const run = new InlineRun({
       request,
       hooks,
@@ -61,7 +68,12 @@ export class InlineExecutor implements Executor {
       wheel: this.#wheel,
       executor: this.name,
       busyMs: this.#busyMs,
-      onFinished: (finished) => this.#finished(finished),
+      lag: this.#lag,
+      called: kind.called?.(options),
+      onFinished: (finished) => {
+        watch?.stop();
+        this.#finished(finished);
+      },
     });
     this.#runs.add(run);
     return run;
@@ -81,6 +93,14 @@ export class InlineExecutor implements Executor {
     for (const run of this.#runs) run.cancel('terminate');
     if (this.#runs.size === 0) this.#whenIdle?.();
     return this.#closed;
+  }
+
+  /** Of jobs that are not ours, and so have a name. */
+  #watch(called: string | undefined): LagWatch | undefined {
+    if (this.#lag === undefined || called === undefined) return undefined;
+    const watch = new LagWatch((ms) => this.#lag?.stoodStill(ms, called));
+    watch.start();
+    return watch;
   }
 
   #finished(run: InlineRun): void {

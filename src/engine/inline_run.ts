@@ -19,6 +19,8 @@ import { TimerEntry, type TimerOwner, type TimerWheel } from '../util/timer_whee
 import { type AdaptedRun, Adapter } from './adapter.ts';
 import { Bottleneck } from './bottleneck.ts';
 import type { ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './executor.ts';
+import type { LagMeter } from './lag.ts';
+import { Lending } from './lending.ts';
 import { AddressLimits, Slots } from './limits.ts';
 import { ResultQueue, type ResultSource } from './result_queue.ts';
 import { Task } from './task.ts';
@@ -48,6 +50,9 @@ export interface RunParts {
   readonly executor: string;
   /** How long the loop of this thread has been computing so far, in milliseconds. */
   readonly busyMs: () => number;
+  readonly lag: LagMeter | undefined;
+  /** What a job that is not ours is called. */
+  readonly called: string | undefined;
   /** Called once, when the last task in progress has ended and none will start. */
   readonly onFinished: (run: InlineRun) => void;
 }
@@ -64,10 +69,13 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
   readonly random: Random;
   readonly wheel: TimerWheel;
   readonly executor: string;
+  readonly lag: LagMeter | undefined;
+  readonly called: string | undefined;
   readonly places: Slots;
   readonly handshakes: Slots;
   readonly addresses: AddressLimits;
   readonly bottleneck: Bottleneck;
+  readonly lending: Lending;
   readonly adapter: Adapter | undefined;
   readonly stages: Record<Stage, number> = { connecting: 0, handshaking: 0, running: 0, none: 0 };
   readonly gated = new Set<Gated>();
@@ -105,8 +113,11 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
     this.random = parts.random;
     this.wheel = parts.wheel;
     this.executor = parts.executor;
+    this.lag = parts.lag;
+    this.called = parts.called;
     this.bottleneck = new Bottleneck(now, limits.connectionsBy);
     this.places = new Slots(limits.fanout, this.bottleneck.places);
+    this.lending = new Lending(now, parts.busyMs);
     this.handshakes = new Slots(limits.handshakes, this.bottleneck.handshakes);
     this.addresses = new AddressLimits(limits.perAddress, this.bottleneck.addresses, this.wheel);
     this.adapter = limits.adapt && new Adapter(this, parts.busyMs);

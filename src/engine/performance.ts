@@ -56,6 +56,7 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
   readonly graceMs: number;
   readonly lent: Lent;
   stop: (() => void) | undefined = undefined;
+  ended: (() => void) | undefined = undefined;
   resume: (() => void) | undefined = undefined;
   began: Began = 'no';
   readonly #performer: Performer;
@@ -92,13 +93,14 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
 
   /** Lets the job perform. */
   start(): void {
-    const { hooks, kind, paused } = this.#run;
+    const { hooks, kind, paused, lag, called } = this.#run;
     this.#run.wheel.arm(this.#performer.deadline, this.#run.request.limits.deadlines.openMs);
     // The channel opens meanwhile, so that the record costs no time of its own.
     if (hooks.claim !== undefined && kind.session && !paused) this.#claimed(hooks.claim);
     let settled: Promise<Outcome>;
     try {
-      settled = Promise.resolve(this.#run.kind.perform(this.#run.prepared, this));
+      const perform = () => kind.perform(this.#run.prepared, this);
+      settled = Promise.resolve(lag && called ? lag.during(perform, `the job "${called}"`) : perform());
     } catch (error) {
       this.#rejected(error);
       return;
@@ -169,6 +171,10 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
     if (this.#halted !== undefined) return;
     this.#run.wheel.arm(this.#performer.deadline, this.#run.request.limits.deadlines.commandMs ?? Infinity);
     this.#armIdle();
+  }
+
+  heard(): void {
+    if (!this.#over && this.began === 'yes' && !this.#heldBack) this.#armIdle();
   }
 
   secret(name: SecretName): Secret | undefined {
@@ -274,6 +280,7 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
     this.#over = true;
     this.#run.gated.delete(this);
     if (this.#heldBack) this.#run.held.delete(this.target.index);
+    this.ended?.();
   }
 
   #begun(): void {

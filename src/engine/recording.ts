@@ -22,7 +22,7 @@ export class Recording {
   /** Set as soon as there is one: nothing begins before. */
   run: RecordedRun | undefined = undefined;
   readonly #journal: JournalWriter;
-  readonly #round: number;
+  #round: number;
   /** Tasks whose output waits for the journal, and those whose consumer is full: only what is in neither goes on. */
   readonly #behind = new Set<number>();
   readonly #full = new Set<number>();
@@ -33,6 +33,20 @@ export class Recording {
   constructor(journal: JournalWriter, round: number) {
     this.#journal = journal;
     this.#round = round;
+  }
+
+  /** The next round of a repeated run: from here on there is nothing more of the one before. */
+  begin(round: number): void {
+    this.#round = round;
+  }
+
+  /** The round is over; resolves when it is recorded. What cannot be, stops the run. */
+  async roundEnd(): Promise<void> {
+    try {
+      await this.#journal.roundEnd(this.#round);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Resolves when the start of the task is recorded. Where it cannot be, nothing else begins either. */

@@ -299,7 +299,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   /** The host, or the peer in its handshake, keeps silent: what it holds up is lent out. */
   #silent(): void {
     if (this.#stage === 'handshaking') this.#admission.lendHandshake();
-    else this.#admission.lendPlace();
+    else if (!this.#admission.lendPlace()) this.run.wheel.arm(this.idle, this.run.request.limits.patienceMs);
   }
 
   /** Ends the task before its job performs. */

@@ -25,11 +25,14 @@ export function outcomeOfError(transport: Transport, error: unknown, began: Bega
 }
 
 /**
- * What a performance failed with. `unreachable` says that nothing began; where something may have, that would let it be
- * repeated, so it is `lost`.
+ * What a performance failed with. `unreachable` and `refused` say that nothing began; where something may have, that would let it
+ * be repeated: the one is `lost` then; the other says that the server took a job of several commands, but not all of them.
  */
 export function outcomeOfPerformance(transport: Transport, error: unknown, began: Began): Outcome {
   const outcome = outcomeOfError(transport, error, began);
+  if (outcome.kind === 'refused' && began === 'yes') {
+    return { kind: 'failed', began, status: null, cause: 'job', message: `${outcome.what} refused: ${outcome.reason}` };
+  }
   if (outcome.kind !== 'unreachable' || began === 'no') return outcome;
   return { kind: 'lost', began, cause: outcome.cause === 'reset' ? 'reset' : 'peer-closed', message: outcome.message };
 }

@@ -7,6 +7,8 @@ import type { ConnectOptions, Transport } from '../transport/transport.ts';
 import type { TimerWheel } from '../util/timer_wheel.ts';
 import type { Bottleneck } from './bottleneck.ts';
 import type { ExecutorHooks, RunRequest } from './executor.ts';
+import type { LagMeter } from './lag.ts';
+import type { Lending } from './lending.ts';
 import type { AddressLimits, Slots } from './limits.ts';
 
 /** Tasks by what they are at; `none`: over. */
@@ -61,10 +63,14 @@ export interface TaskRun {
   readonly wheel: TimerWheel;
   /** The executor's name. */
   readonly executor: string;
+  readonly lag: LagMeter | undefined;
+  /** What a job that is not ours is called: its calls are measured. */
+  readonly called: string | undefined;
   readonly places: Slots;
   readonly handshakes: Slots;
   readonly addresses: AddressLimits;
   readonly bottleneck: Bottleneck;
+  readonly lending: Lending;
   /** Missing where no limit of the run changes. */
   readonly adapter: Adapting | undefined;
   readonly stages: Record<Stage, number>;

@@ -6,6 +6,7 @@ import type { ExecutionOptions as ExecutionSpec } from '../jobs/execution.ts';
 import { MAX_SCRIPT } from '../jobs/script.ts';
 import { SHELLS, type Shell } from '../jobs/windows.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
+import { type LockOptions, leaseSpec } from './lock.ts';
 import { type LoginHost, type PasswordSource, Passwords, readPasswordFile } from './passwords.ts';
 import { withRegularFile } from './regular_file.ts';
 
@@ -22,7 +23,7 @@ export interface SudoOptions {
 }
 
 /** What a command finds on its host. With any of these a /bin/sh runs it, not the login shell. */
-export interface ExecutionOptions {
+export interface ExecutionOptions extends LockOptions {
   /** Variables for the command. Their values travel on stdin and stand in no argument list. */
   readonly env?: Readonly<Record<string, string>>;
   /** The directory it starts in; relative to that of the login. */
@@ -58,9 +59,14 @@ export interface ResolvedExecution {
   readonly password: PasswordSource | undefined;
 }
 
-/** Throws `usage` for options that cannot be taken, `file` for a bad password file; values are the job's to check. */
-export function resolveExecution({ env, cwd, umask, exportIdentity, sudo }: ExecutionOptions): ResolvedExecution {
-  const given = Object.entries({ env, cwd, umask, identity: exportIdentity }).filter(
+/**
+ * Throws `usage` for options that cannot be taken, `file` for a bad password file; values are the job's to check. `commandMs`: the
+ * deadline of its commands.
+ */
+export function resolveExecution(options: ExecutionOptions, commandMs?: number | null): ResolvedExecution {
+  const { env, cwd, umask, exportIdentity, sudo } = options;
+  const lock = leaseSpec(options, commandMs);
+  const given = Object.entries({ env, cwd, umask, identity: exportIdentity, lock }).filter(
     ([, value]) => value !== undefined,
   );
   const spec = Object.fromEntries(given);

@@ -1,13 +1,13 @@
 /** A fleet: hosts, how to reach them, and the runs on them. Wires all that is below. */
-import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { MyriadError } from '../contracts/errors.ts';
-import type { Clock, Limits } from '../contracts/limits.ts';
-import type { Host } from '../contracts/task.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { Host, TaskResult } from '../contracts/task.ts';
 import { type StartedRun, startRun } from '../engine/engine.ts';
 import type { Executor } from '../engine/executor.ts';
 import { HostPlan } from '../engine/host_plan.ts';
 import { InlineExecutor } from '../engine/inline_executor.ts';
+import { LagMeter } from '../engine/lag.ts';
 import type { Plan } from '../engine/plan.ts';
 import { Redactor } from '../engine/redact.ts';
 import { Secrets } from '../engine/secrets.ts';
@@ -15,21 +15,28 @@ import type { HostSet } from '../hostset/hostset.ts';
 import type { HostParts } from '../hostset/label.ts';
 import type { HostKeysOptions } from '../jobs/host_keys.ts';
 import type { JobKind, JobSpec } from '../jobs/job.ts';
+import type { CustomFunction, OwnJob } from '../jobs/own_face.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import type { Secret } from '../ssh/client_auth_secret.ts';
 import { LocalTransport } from '../transport/local/local_transport.ts';
 import { DnsResolver } from '../transport/native/dns_resolver.ts';
 import { NativeTransport } from '../transport/native/native_transport.ts';
 import { SystemResolver } from '../transport/native/system_resolver.ts';
+import type { WarmOptions } from '../transport/native/warm_pool.ts';
 import { OpensshTransport } from '../transport/openssh/openssh_transport.ts';
 import type { Transport, TransportName } from '../transport/transport.ts';
-import { type ExecutionOptions, needPosix, readScript, resolveExecution, SudoSecrets } from './execution.ts';
+import { needPosix, readScript, resolveExecution, SudoSecrets } from './execution.ts';
 import type { Known } from './inventories.ts';
 import { type NewRun, type Recorded, recordRun } from './journaling.ts';
 import { jobKinds } from './kinds.ts';
+import { lockOf } from './lock.ts';
 import { readMachine, withinMachine } from './machine.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet, resolveRun } from './options.ts';
-import { type PasswordSource, Passwords, passwordSource } from './passwords.ts';
+import { type EachOptions, resolveOwn } from './own_job.ts';
+import { type AnswerSource, type PasswordSource, Passwords, passwordSource } from './passwords.ts';
+import { resolvePolling } from './polling/options.ts';
+import { RunPolling } from './polling/run_polling.ts';
+import { connectionsBeside, warmOfRounds } from './polling/warmth.ts';
 import { type LoadedConfig, loadConfig, resolveHost } from './reach/config.ts';
 import type { HostKeyStore } from './reach/host_keys.ts';
 import { opensshArgs } from './reach/openssh_args.ts';
@@ -37,23 +44,18 @@ import { ReachingTransport } from './reach/reaching_transport.ts';
 import { Router } from './reach/router.ts';
 import { Resumption } from './resuming.ts';
 import { Run, type StartEngine } from './run.ts';
-import { type AidOptions, RunAids } from './run_aids.ts';
+import { type AidOptions, checkRun, RunAids } from './run_aids.ts';
+import { newRunId } from './run_id.ts';
 import { RunWaves } from './run_waves.ts';
 import { parseJump, selectHosts } from './selection.ts';
 import { SentSecrets } from './sent_secrets.ts';
-import { askedOnce, keptHere, openThreads, refuseKept, threadsForRun } from './threads.ts';
+import { refuseExecution, spec } from './specs.ts';
+import { oneOf, openSubmissions, type Submissions, type SubmitOptions, type SubmitSpec } from './submissions.ts';
+import { systemClock } from './system_clock.ts';
+import { askedOnce, KEPT_FUNCTION, keptHere, openThreads, refuseKept, threadsForRun } from './threads.ts';
 import { type HostKeys, type LearnOptions, type Learnt, type LookOptions, learn, lookOptions } from './trust.ts';
 import { ScanTransport } from './trust_transport.ts';
 import { resolveWaves } from './waves.ts';
-
-const systemClock: Clock = {
-  now: () => performance.now(),
-  epoch: () => Date.now(),
-  setTimer(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return { cancel: () => clearTimeout(timer), unref: () => void timer.unref() };
-  },
-};
 
 /** Of one fleet; more say nothing new. */
 const MOST_WARNINGS = 100;
@@ -66,6 +68,9 @@ export function fleet(options: FleetOptions): Fleet {
 export class Fleet implements AsyncDisposable {
   readonly #options: FleetOptions;
   readonly #resolved: ResolvedFleet;
+  /** What is kept; more once a run has rounds. */
+  #warm: WarmOptions;
+  #own: NativeTransport | undefined;
   readonly #hosts: HostSet;
   readonly #known: Known | undefined;
   readonly #transports = new Map<TransportName, Transport>();
@@ -74,11 +79,13 @@ export class Fleet implements AsyncDisposable {
   readonly #kinds = jobKinds();
   readonly #jump: readonly HostParts[] | undefined;
   readonly #warnings = new Set<string>();
+  readonly #lag = new LagMeter((text) => this.#warn(text));
   /** Not at their end yet. */
   readonly #runs = new Set<Run>();
   /** Of runs that are not at their end yet. */
   readonly #aids = new Set<RunAids>();
   readonly #checks = new Set<RunWaves>();
+  readonly #polls = new Set<RunPolling>();
   readonly #started = new Set<StartedRun>();
   readonly #resumption: Resumption | undefined;
   /** What no output may show. */
@@ -91,6 +98,7 @@ export class Fleet implements AsyncDisposable {
   #spent: string | undefined;
   #native: Promise<void> | undefined;
   #opened: Promise<Opened> | undefined;
+  #submissions: Submissions | undefined;
   #loaded: LoadedConfig | undefined;
   #closed = false;
 
@@ -99,6 +107,7 @@ export class Fleet implements AsyncDisposable {
     const all = resumption?.fleet ?? options;
     this.#resumption = resumption;
     this.#resolved = resolveFleet(all);
+    this.#warm = this.#resolved.warm;
     if (typeof options.password === 'string') this.#sent.passwords(options.password);
     const selection = resumption ?? selectHosts(all);
     this.#hosts = selection.hosts;
@@ -112,6 +121,7 @@ export class Fleet implements AsyncDisposable {
       transports: this.#transports,
       clock: systemClock,
       random: Math.random,
+      lag: this.#lag,
     });
   }
 
@@ -173,7 +183,7 @@ export class Fleet implements AsyncDisposable {
     }
     const dns = new DnsResolver({ clock: systemClock });
     this.#dns = dns;
-    const answer = this.#sent.answers(options.answer);
+    const answer = this.#answers();
     const router = await Router.open(answer ? { ...options, answer } : options, {
       learns,
       setTimer: systemClock.setTimer,
@@ -184,8 +194,9 @@ export class Fleet implements AsyncDisposable {
       passwords: this.#passwords,
     });
     const resolver = options.resolver === 'system' ? new SystemResolver() : dns;
-    const { warm } = this.#resolved;
-    return { router, own: new NativeTransport({ resolver, clock: systemClock, random: Math.random, warm }) };
+    const own = new NativeTransport({ resolver, clock: systemClock, random: Math.random, warm: this.#warm });
+    this.#own = own;
+    return { router, own };
   }
 
   async #openNative(): Promise<void> {
@@ -205,12 +216,17 @@ export class Fleet implements AsyncDisposable {
   #stopAll(reason: string): void {
     this.#spent = reason;
     for (const run of this.#runs) run.stop(reason);
+    this.#submissions?.stop(reason);
+  }
+
+  #commandMs({ commandMs }: RunOptions): number | null {
+    return commandMs === undefined ? this.#resolved.limits.deadlines.commandMs : commandMs;
   }
 
   /** Runs a command line in the login shell of every host. */
   run(command: string, options: RunOptions = {}): Run {
     const { okStatus, variables, template = variables !== undefined, shell } = options;
-    const { spec: execution, password } = resolveExecution(options);
+    const { spec: execution, password } = resolveExecution(options, this.#commandMs(options));
     const aids = this.#lend(options, template);
     if (aids.terminal) needPosix('tty', shell);
     if (aids.terminal && execution) {
@@ -231,7 +247,7 @@ export class Fleet implements AsyncDisposable {
   script(file: string, args: readonly string[] = [], options: ScriptOptions = {}): Run {
     const { interpreter, ...rest } = options;
     const { okStatus } = rest;
-    const { spec: execution, password } = resolveExecution(rest);
+    const { spec: execution, password } = resolveExecution(rest, this.#commandMs(rest));
     if (rest.tty) throw new MyriadError('usage', 'tty: a script gets none');
     needPosix('a script', rest.shell);
     const aids = this.#lend(rest);
@@ -249,6 +265,30 @@ export class Fleet implements AsyncDisposable {
     if (options.checkOn !== undefined) throw new MyriadError('usage', 'checkOn: a local program has no host to check');
     const aids = this.#lend(options);
     return this.#run(spec('local', { program, args, okStatus: options.okStatus, ...aids.spec }), options, aids);
+  }
+
+  /**
+   * Calls a function once per host, with the task and its connection. A function that is given as it is stays on the main thread; one of
+   * a module, `./probe.js#check` (relative to the folder one is in), goes to threads, and is loaded once in each.
+   */
+  each<Options = unknown>(work: CustomFunction<Options> | string | URL, options: EachOptions<Options> = {}): Run {
+    const { spec, own, run } = resolveOwn(work as CustomFunction | string | URL, options);
+    return this.#run(spec, run, this.#lend({}, false, own));
+  }
+
+  /**
+   * Hands in one task for a host of the fleet, as it is written here; resolves with its result. Tasks that were handed in share their
+   * lanes and limits, and no run tells of them: nothing is recorded, no wave holds them back. A journal's run or 65,536 of them are for `run`.
+   */
+  async submit(host: string, spec: SubmitSpec, options: SubmitOptions = {}): Promise<TaskResult> {
+    if (this.#closed) throw new MyriadError('closed', 'the fleet is closed');
+    if (this.#spent !== undefined) throw new MyriadError('aborted', this.#spent);
+    const target = oneOf(host, this.#hosts);
+    await this.prepare();
+    const destination = (each: Host) => this.destination(each);
+    const home = { executor: this.#executor, kinds: this.#kinds, secrets: this.#secrets, values: { destination } };
+    this.#submissions ??= openSubmissions(this.#resolved, home);
+    return this.#submissions.submit(target, spec, options);
   }
 
   /**
@@ -303,22 +343,28 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** `template`: variables of hosts may be asked for. */
-  #lend(options: AidOptions, template = true): RunAids {
+  #lend(options: AidOptions, template = true, own?: OwnJob): RunAids {
     const variables = template ? this.#options.variables : undefined;
-    return new RunAids(options, { destination: (host) => this.destination(host), ...(variables && { variables }) });
+    const destination = (host: Host) => this.destination(host);
+    return new RunAids(options, { destination, ...(variables && { variables }) }, own);
   }
 
   #run(job: JobSpec, options: RunOptions, aids: RunAids, sudo?: PasswordSource, resumed?: Resumption): Run {
     if (this.#closed) throw new MyriadError('closed', 'the fleet is closed');
     const kind = this.#kinds.get(job.kind)!;
     const valid = kind.validate(job.options);
-    const { limits, gather, maxOutput, repeat, lingerMs, graceMs } = resolveRun(this.#resolved, options);
+    const { gather, maxOutput, repeat, lingerMs, graceMs, ...resolved } = resolveRun(this.#resolved, options);
     const redactor = new Redactor(options.redact ?? [], this.#secrets);
     const title = redactor.text(kind.title(valid));
     const sudoPassword = this.#sent.passwords(sudo);
     const plan = new HostPlan(this.#hosts, repeat);
     const todo = resumed?.planOf(plan) ?? plan;
     const id = resumed?.id ?? newRunId();
+    // What is gone on with is the round that was in progress.
+    const polling = resumed ? undefined : this.#polling(options, id, plan);
+    const connections = connectionsBeside(this.#warm, this.#options.threads);
+    const asked = { ...this.#options, commandMs: options.commandMs, connections };
+    const limits = polling?.limits(resolved.limits, asked) ?? resolved.limits;
     const record = this.#recorder({ id, title, job, limits, repeat, options, redactor }, kind, resumed);
     let journal: JournalWriter | undefined;
     const waves = this.#waves(options, { run: id, plan: todo, limits, redactor, gather, maxOutput, lingerMs, graceMs });
@@ -326,7 +372,10 @@ export class Fleet implements AsyncDisposable {
       if (kind.transport === 'native') await this.prepare();
       else if (kind.transport === 'scan') await this.#openScan();
       else this.#openLocal();
-      const executor = this.#executorOf(kind, plan.count, options);
+      // Each thread has connections of its own, and any thread may get a host's next task.
+      const spread = polling === undefined || typeof this.#options.threads === 'number';
+      const executor = this.#executorOf(kind, spread ? plan.count : 1, options);
+      const rounds = await polling?.over(executor);
       const over = waves?.over(executor, listener) ?? executor;
       const recorded = await record?.();
       journal = recorded?.journal;
@@ -346,27 +395,55 @@ export class Fleet implements AsyncDisposable {
       const { lent } = aids;
       const { before } = recorded ?? {};
       const more = { title, onOutput, clock: systemClock, lent, redactor, journal, before, ...(secret && { secret }) };
-      const started = await startRun(over, request, listener, more);
+      const started = await startRun(rounds?.executor ?? over, request, listener, { ...more, polling: rounds });
       if (journal !== undefined) this.#keep(started);
       return started;
     };
-    const check = () => aids.check(kind.hostNames?.(valid) ?? new Set(), this.#hosts, kind.refusal?.(valid));
-    const resize = (columns: number, rows: number) => aids.resize(columns, rows);
-    const parts = { start, check, resize, waves, journal: () => journal?.path, onStop: options.onStop };
+    const check = () => checkRun(kind, valid, aids, this.#hosts);
+    const parts = {
+      start,
+      check,
+      resize: (columns: number, rows: number) => aids.resize(columns, rows),
+      waves,
+      polling,
+      lag: this.#lag,
+      lock: lockOf(options, { run: id, hosts: this.#hosts, repeat, job }),
+      journal: () => journal?.path,
+      onStop: options.onStop,
+    };
     const run = new Run(id, title, plan, parts, options.signal);
     if (options.listener) run.on(options.listener);
     if (this.#spent !== undefined) run.stop(this.#spent);
+    this.#remember(run, { aids, waves, polling });
+    return run;
+  }
+
+  /** What of a run has to be let go of, at its end or the fleet's. */
+  #remember(run: Run, { aids, waves, polling }: Held): void {
     this.#runs.add(run);
     this.#aids.add(aids);
     if (waves) this.#checks.add(waves);
+    if (polling) this.#polls.add(polling);
     run.on(({ type }) => {
       if (type !== 'run:end') return;
       this.#runs.delete(run);
       this.#aids.delete(aids);
       if (waves) this.#checks.delete(waves);
+      void polling?.close().then(() => this.#polls.delete(polling));
       void aids.close();
     });
-    return run;
+  }
+
+  /** The rounds of a run; undefined: it has none. The fleet keeps its connections for them. */
+  #polling(options: RunOptions, run: string, plan: Plan): RunPolling | undefined {
+    const polling = resolvePolling(options, plan.count);
+    if (polling === undefined) return undefined;
+    if (resolveWaves(options, null))
+      throw new MyriadError('usage', 'everyMs: a run in rounds has no waves, and no limit on failures');
+    const { everyMs } = polling.rules;
+    this.#warm = warmOfRounds(this.#warm, this.#options, everyMs, plan.hosts);
+    this.#own?.keep(this.#warm);
+    return new RunPolling({ polling, run, count: plan.count, clock: systemClock, warn: (text) => this.#warn(text) });
   }
 
   /** How a run gets into the journal; undefined: it does not. */
@@ -415,21 +492,26 @@ export class Fleet implements AsyncDisposable {
   #executorOf(kind: JobKind, tasks: number, options: RunOptions): Executor {
     const { threads = 'auto' } = this.#options;
     if (kind.transport !== 'native' || threadsForRun(threads, tasks) === 1) return this.#executor;
-    const kept = keptHere(this.#options, options);
+    const kept = kind.kind === 'inline' ? KEPT_FUNCTION : keptHere(this.#options, options);
     if (kept !== undefined) {
       refuseKept(threads, kept);
       return this.#executor;
     }
     this.#threads ??= openThreads({
       options: this.#options,
-      warm: this.#resolved.warm,
+      warm: this.#warm,
       clock: systemClock,
       warn: (text) => this.#warn(text),
       router: async () => (await this.#open(false)).router,
       passwords: () => this.#passwords,
-      answer: this.#sent.answers(this.#options.answer),
+      answer: this.#answers(),
     });
     return this.#threads;
+  }
+
+  #answers(): AnswerSource | undefined {
+    const { answer } = this.#options;
+    return this.#sent.answers(answer && ((...asked) => this.#lag.during(() => answer(...asked), 'answer')));
   }
 
   #warn(text: string): void {
@@ -448,13 +530,15 @@ export class Fleet implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const polling of this.#polls) polling.stop();
     await Promise.all([this.#executor.close(), this.#threads?.close()]);
     await Promise.all([...this.#started].map((started) => started.close()));
     this.#resumption?.close();
     this.#passwords?.clear();
     this.#sudo.clear();
     this.#secrets.clear();
-    await Promise.all([...this.#aids, ...this.#checks].map((each) => each.close()));
+    for (const run of this.#runs) run.unlock();
+    await Promise.all([...this.#aids, ...this.#checks, ...this.#polls].map((each) => each.close()));
     this.#dns?.close();
     await Promise.all([...this.#transports.values()].map((transport) => transport.close()));
     // The transport of runs closes what it stands on; without it nobody has.
@@ -474,11 +558,11 @@ export interface ScriptOptions extends RunOptions {
   readonly interpreter?: readonly string[];
 }
 
-/** Throws `usage` where something is asked for that only a command on a host has. */
-function refuseExecution(what: string, options: ExecutionOptions): void {
-  const { spec: asked } = resolveExecution(options);
-  const given = [...Object.keys(asked ?? {}), ...(options.shell === undefined ? [] : ['shell'])];
-  if (given.length > 0) throw new MyriadError('usage', `${given.join(', ')}: ${what} gets none`);
+/** What a run has that is let go of when it is over. */
+interface Held {
+  readonly aids: RunAids;
+  readonly waves: RunWaves | undefined;
+  readonly polling: RunPolling | undefined;
 }
 
 /** What waves have to know of a run. */
@@ -497,18 +581,4 @@ interface WavedRun {
 interface Opened {
   readonly router: Router;
   readonly own: NativeTransport;
-}
-
-/** A spec with only the options that are set. */
-function spec(kind: string, options: Readonly<Record<string, unknown>>): JobSpec {
-  const set = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { kind, version: 1, options: Object.fromEntries(set) };
-}
-
-/** Sorts by time: seconds since 2020 and 40 random bits, in base 36. */
-function newRunId(): string {
-  const seconds = Math.floor(Date.now() / 1000) - 1_577_836_800;
-  return `${seconds.toString(36)}-${BigInt(`0x${randomBytes(5).toString('hex')}`)
-    .toString(36)
-    .padStart(8, '0')}`;
 }

@@ -13,6 +13,7 @@ import { parseRunReference } from '../journal/selection.ts';
 import { SqliteJournal } from '../journal/sqlite/store.ts';
 import { whoRuns } from '../journal/who.ts';
 import type { FleetOptions, RunOptions } from './options.ts';
+import { keptRounds } from './polling/options.ts';
 import { SELECTION_OPTIONS } from './selection_options.ts';
 import { recordedArgv, storeJob } from './stored_job.ts';
 
@@ -138,7 +139,9 @@ export async function recordRun(run: NewRun): Promise<Recorded> {
     who: whoRuns(),
   };
   const outputs = options.journalOutput;
-  return { journal: await openForRecords(fleet.journal, run.tell).create(record, planOf(run), { outputs }), round: 0 };
+  const keep = keptRounds(options);
+  const journal = await openForRecords(fleet.journal, run.tell).create(record, planOf(run), { outputs, keep });
+  return { journal, round: 0 };
 }
 
 /** A host set that is the whole plan, and means the same wherever it is read, is kept as it was written. */

@@ -67,7 +67,7 @@ function portsIn(text: string | undefined): number | undefined {
   return ports > 0 ? ports : undefined;
 }
 
-function readText(path: string): string | undefined {
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

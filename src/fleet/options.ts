@@ -9,7 +9,9 @@ import { type AskedLimits, adaptation, resolveRate } from './adaptation.ts';
 import { connectionLimit } from './descriptors.ts';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './execution.ts';
 import { JOURNALING_OPTIONS, type JournalingOptions, RECORD_OPTIONS, type RecordOptions } from './journal_options.ts';
+import { LOCK_OPTIONS } from './lock.ts';
 import type { AnswerSource, PasswordSource } from './passwords.ts';
+import { POLL_OPTIONS, type PollOptions } from './polling/options.ts';
 import { AID_OPTIONS, type AidOptions } from './run_aids.ts';
 import { SELECTION_OPTIONS, type SelectionOptions } from './selection_options.ts';
 import { resolveWarm, WARM_OPTIONS, type WarmFleetOptions } from './warm.ts';
@@ -85,7 +87,7 @@ export interface FleetOptions extends SelectionOptions, WarmFleetOptions, Journa
 }
 
 /** One run on the hosts of a fleet. */
-export interface RunOptions extends ExecutionOptions, AidOptions, WaveOptions, RecordOptions {
+export interface RunOptions extends ExecutionOptions, AidOptions, WaveOptions, RecordOptions, PollOptions {
   /** How output is kept. @default 'collect' */
   readonly gather?: Exclude<Gather, 'file'>;
   /** Bytes kept per host over both streams. @default 1 MiB */
@@ -170,9 +172,11 @@ const RUN_OPTIONS: readonly (keyof RunOptions)[] = [
   'signal',
   'listener',
   ...EXECUTION_OPTIONS,
+  ...LOCK_OPTIONS,
   ...AID_OPTIONS,
   ...WAVE_OPTIONS,
   ...RECORD_OPTIONS,
+  ...POLL_OPTIONS,
 ];
 
 /** Connection limits of a fleet, every default applied; `fanout` is settled per run. */

@@ -12,10 +12,13 @@ import type { Summary } from '../contracts/summary.ts';
 import type { TaskResult } from '../contracts/task.ts';
 import type { StartedRun } from '../engine/engine.ts';
 import type { ExecutorStatus } from '../engine/executor.ts';
+import type { LagMeter } from '../engine/lag.ts';
 import type { Plan } from '../engine/plan.ts';
+import type { RoundStatus } from '../engine/polling/polling_executor.ts';
 import type { WaveOutline } from '../engine/waves/rules.ts';
 import type { WaveStatus } from '../engine/waves/waves_executor.ts';
 import { LineStream, type OutputLine } from './line_stream.ts';
+import type { LocalLock } from './lock.ts';
 
 /** Starts the run's engine; given by the fleet. */
 export type StartEngine = (listener: RunListener, onOutput: (event: TaskOutputEvent) => boolean) => Promise<StartedRun>;
@@ -25,23 +28,39 @@ export interface RunParts {
   readonly start: StartEngine;
   /** Throws what can be known to be wrong before anything connects. */
   readonly check: () => Promise<void>;
+  /** Its lock on this machine. @default it has none */
+  readonly lock?: LocalLock | undefined;
   /** The terminals of its commands have another size. */
   readonly resize: (columns: number, rows: number) => void;
   /** Where it is recorded. */
   readonly journal: () => string | undefined;
+  /** Told of listeners that keep the main thread for themselves. */
+  readonly lag: LagMeter;
   /** What `cancel` does to what runs. @default 'terminate' */
   readonly onStop?: 'terminate' | 'leave' | undefined;
   /** Its waves and limits, where it has some. */
   readonly waves?: { readonly outline: WaveOutline; readonly status: WaveStatus | undefined } | undefined;
+  /** Its rounds, where it is repeated. */
+  readonly polling?: Rounded | undefined;
+}
+
+/** Of a repeated run. */
+interface Rounded {
+  readonly status: RoundStatus | undefined;
+  readonly metricsUrl: string | undefined;
+  readonly listener: RunListener;
+  close(): Promise<void>;
 }
 
 /** How far a run is. */
 export interface RunStatus extends ExecutorStatus {
   readonly planned: number;
-  /** Tasks per outcome so far. */
+  /** Tasks per outcome so far; of a repeated run, of its round. */
   readonly outcomes: Readonly<Partial<Record<OutcomeKind, number>>>;
   /** Where it is among its waves; undefined: it goes in none. */
   readonly wave: WaveStatus | undefined;
+  /** Where it is among its rounds; undefined: it is not repeated. */
+  readonly round: RoundStatus | undefined;
 }
 
 /** Where live output goes, and whether it has room. */
@@ -80,11 +99,13 @@ export class Run implements AsyncIterable<TaskResult> {
   readonly #plan: Plan;
   readonly #parts: RunParts;
   #checked: Promise<void> | undefined;
+  #locked: Promise<void> | undefined;
   readonly #listeners = new Set<RunListener>();
   readonly #outcomes: Partial<Record<OutcomeKind, number>> = {};
   readonly #signal: AbortSignal | undefined;
   readonly #held = new Set<number>();
   #sink: OutputSink | undefined;
+  #round = 0;
   #engine: Promise<StartedRun> | undefined;
   #running: StartedRun | undefined;
   #lines: LineStream | undefined;
@@ -96,6 +117,7 @@ export class Run implements AsyncIterable<TaskResult> {
     this.#plan = plan;
     this.#parts = parts;
     this.#signal = signal;
+    if (parts.polling) this.on(parts.polling.listener);
   }
 
   /** The file that it is recorded in, once it has begun. */
@@ -106,6 +128,16 @@ export class Run implements AsyncIterable<TaskResult> {
   /** Tasks planned. */
   get planned(): number {
     return this.#plan.count;
+  }
+
+  /** Where the metrics of a repeated run are read, once it has begun; undefined: nowhere. */
+  get metricsUrl(): string | undefined {
+    return this.#parts.polling?.metricsUrl;
+  }
+
+  /** Resolves when what follows changes of a repeated run that is over has ended, too; what went wrong with it is among the fleet's warnings. */
+  async settled(): Promise<void> {
+    await this.#parts.polling?.close();
   }
 
   /** What its waves and limits come to; undefined: it has none. */
@@ -125,6 +157,20 @@ export class Run implements AsyncIterable<TaskResult> {
   check(): Promise<void> {
     this.#checked ??= this.#parts.check();
     return this.#checked;
+  }
+
+  /**
+   * Takes the run's lock on this machine, where it has one. Rejects with `locked` where another run has it. A run does it by itself;
+   * asked for before, a person can be asked before output begins.
+   */
+  lock(): Promise<void> {
+    this.#locked ??= this.#parts.lock?.take() ?? Promise.resolve();
+    return this.#locked;
+  }
+
+  /** Frees the lock of a run that is not to begin. Its end does it by itself. */
+  unlock(): void {
+    this.#parts.lock?.free();
   }
 
   /** The terminal that its commands were given has another size now. Nothing happens where they have none. */
@@ -190,10 +236,8 @@ export class Run implements AsyncIterable<TaskResult> {
   async #launch(): Promise<StartedRun> {
     this.#signal?.throwIfAborted();
     await this.check();
-    const engine = await this.#parts.start(
-      (event) => this.#hear(event),
-      (event) => this.#lines?.push(event) ?? this.#hasRoom(event.index),
-    );
+    await this.lock();
+    const engine = await this.#start();
     this.#running = engine;
     for (const kind of OUTCOME_KINDS) if (engine.stood[kind] > 0) this.#outcomes[kind] = engine.stood[kind];
     if (this.#wanted.paused) engine.pause();
@@ -202,9 +246,24 @@ export class Run implements AsyncIterable<TaskResult> {
     if (this.#signal?.aborted) this.cancel();
     const onAbort = () => this.cancel();
     this.#signal?.addEventListener('abort', onAbort, { once: true });
-    const release = () => this.#signal?.removeEventListener('abort', onAbort);
+    const release = () => {
+      this.#signal?.removeEventListener('abort', onAbort);
+      this.#parts.lock?.free();
+    };
     engine.summary.then(release, release);
     return engine;
+  }
+
+  async #start(): Promise<StartedRun> {
+    try {
+      return await this.#parts.start(
+        (event) => this.#hear(event),
+        (event) => this.#lines?.push(event) ?? this.#hasRoom(event.index),
+      );
+    } catch (error) {
+      this.#parts.lock?.free();
+      throw error;
+    }
   }
 
   /** Gather mode `stream`: holds hosts back while `sink` is full, for listeners that write to it. */
@@ -227,15 +286,23 @@ export class Run implements AsyncIterable<TaskResult> {
 
   #hear(event: RunEvent): void {
     if (event.type === 'task:end') {
-      const { kind } = event.result.outcome;
+      const { outcome, round } = event.result;
+      const { kind } = outcome;
+      if (round !== this.#round) for (const before of OUTCOME_KINDS) delete this.#outcomes[before];
+      this.#round = round;
       this.#outcomes[kind] = (this.#outcomes[kind] ?? 0) + 1;
     }
+    const { lag } = this.#parts;
     for (const listener of this.#listeners) {
+      const startedAt = lag.start();
       try {
         listener(event);
       } catch (error) {
         // A listener must never harm the run; the process hears of it as a warning.
         process.emitWarning(`a run listener threw: ${error instanceof Error ? error.message : String(error)}`);
+      } finally {
+        // Nobody waits any more for what is done at the end.
+        if (event.type !== 'run:end') lag.end(startedAt, 'a listener', listener.name);
       }
     }
   }
@@ -266,6 +333,12 @@ export class Run implements AsyncIterable<TaskResult> {
   /** How far it is, with the `slowest` oldest tasks. */
   status(slowest = 0): RunStatus {
     const status = this.#running?.status(slowest) ?? { ...IDLE, waiting: this.planned };
-    return { ...status, planned: this.planned, outcomes: this.#outcomes, wave: this.#parts.waves?.status };
+    return {
+      ...status,
+      planned: this.planned,
+      outcomes: this.#outcomes,
+      wave: this.#parts.waves?.status,
+      round: this.#parts.polling?.status,
+    };
   }
 }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Host } from '../contracts/task.ts';
 import { foldHosts } from '../hostset/fold.ts';
-import type { HostRefusal, Lent } from '../jobs/job.ts';
+import type { HostRefusal, JobKind, Lent } from '../jobs/job.ts';
+import type { OwnJob } from '../jobs/own_face.ts';
 import { checkVariables, type HostValues, nearest, ownVariable, unknownName } from '../jobs/template.ts';
 import { TerminalSize } from '../jobs/terminal.ts';
 import { type OpenStdin, openStdin, type StdinStream } from './stdin.ts';
@@ -41,11 +42,13 @@ export class RunAids {
   readonly terminal: TerminalSize | undefined;
   readonly #options: AidOptions;
   readonly #values: HostValues;
+  readonly #own: OwnJob | undefined;
   #stdin: OpenStdin | undefined;
   #closed = false;
 
   /** Throws `usage` for values that cannot be taken. */
-  constructor(options: AidOptions, values: HostValues) {
+  constructor(options: AidOptions, values: HostValues, own?: OwnJob) {
+    this.#own = own;
     this.#options = options;
     this.#values = values;
     const { variables, stdin, tty } = options;
@@ -75,7 +78,7 @@ export class RunAids {
   }
 
   get lent(): Lent {
-    return { stdin: this.#stdin, values: this.#values, terminal: this.terminal };
+    return { stdin: this.#stdin, values: this.#values, terminal: this.terminal, own: this.#own };
   }
 
   /** Throws `usage` for what no terminal is. */
@@ -88,6 +91,12 @@ export class RunAids {
     this.#closed = true;
     await this.#stdin?.close();
   }
+}
+
+/** Throws what can be known of a run before anything connects. */
+export async function checkRun(kind: JobKind, options: unknown, aids: RunAids, hosts: Iterable<Host>): Promise<void> {
+  await aids.check(kind.hostNames?.(options) ?? new Set(), hosts, kind.refusal?.(options));
+  await kind.check?.(options);
 }
 
 function checkStdin(stdin: unknown): void {

@@ -69,6 +69,10 @@ const RUN: readonly (keyof RunOptions)[] = [
   'onStop',
   'tty',
   'journalOutput',
+  'lock',
+  'lockMs',
+  'everyMs',
+  'extract',
   ...WAVE_OPTIONS,
 ];
 
@@ -82,6 +86,8 @@ const FIXED: readonly (keyof RunOptions)[] = [
   'umask',
   'exportIdentity',
   'shell',
+  'lock',
+  'lockMs',
 ];
 
 type Fields = Record<string, unknown>;
@@ -157,6 +163,13 @@ function plain(value: unknown): unknown {
 /** The job of a recorded run. Throws MyriadError `journal` for what is none. */
 export function storedJob(run: string, job: unknown): StoredJob {
   const stored = job as Partial<StoredJob> | null;
+  if (stored?.kind === 'inline') {
+    const what = 'its job was a function of a program, which no journal holds';
+    throw new MyriadError(
+      'journal',
+      `run ${run} cannot be resumed: ${what}; run that program on the hosts that are left`,
+    );
+  }
   if (stored?.needs !== undefined && stored.fleet !== undefined && stored.run !== undefined) return stored as StoredJob;
   throw new MyriadError('journal', `run ${run} cannot be resumed: its record does not say how it was made`);
 }
@@ -202,7 +215,9 @@ function isGiven(options: object, name: string): boolean {
 /** The job with what was given again. */
 export function restoreJob(stored: StoredJob, given: RunOptions): JobSpec {
   const { kind, version } = stored;
-  const options = Object.fromEntries(Object.entries(stored.options).map(([name, value]) => [name, whole(value)]));
+  // What a job of the caller's own has as options is JSON, whatever it looks like.
+  const restored = (value: unknown) => (kind === 'custom' ? value : whole(value));
+  const options = Object.fromEntries(Object.entries(stored.options).map(([name, value]) => [name, restored(value)]));
   const { env, stdin } = given;
   if (env !== undefined) options.execution = { ...(options.execution as ExecutionSpec), env };
   if (stdin instanceof Uint8Array) options.stdin = stdin;

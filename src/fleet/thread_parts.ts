@@ -68,7 +68,6 @@ export async function makeFleetThread(data: unknown, link: ThreadLink): Promise<
     new OpensshTransport({ args: (target) => opensshArgs(options, target), clock: systemClock, controlDir: tmpdir() });
   const transport = new ReachingTransport(router, own, openssh);
   return {
-    // A job of the user's own, by module and export, will be loaded into these, here as on the main thread.
     kinds: jobKinds(),
     transports: new Map([['native', transport]]),
     clock: systemClock,

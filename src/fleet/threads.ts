@@ -33,6 +33,9 @@ export function threadsForRun(asked: number | 'auto', tasks: number): number {
   return Math.max(1, Math.min(spareCores(), byMemory, Math.floor(tasks / TASKS_PER_THREAD)));
 }
 
+/** Of `each`. */
+export const KEPT_FUNCTION = 'a function (as "./module.js#export" it would go there)';
+
 /** Of what a run is given, what lives on the main thread only. */
 export function keptHere(fleet: FleetOptions, run: RunOptions): string | undefined {
   if (run.stdin !== undefined && !(run.stdin instanceof Uint8Array)) return 'stdin from a file or stream';

@@ -192,6 +192,11 @@ export function blocksOf(set: HostSet): readonly Block[] {
   return set.count === 0 ? [] : [{ kind: 'list', labels: Array.from(set, (host) => host.label) }];
 }
 
+/** The blocks of a set, where it has any that need not be listed. */
+export function ownBlocks(set: HostSet): readonly Block[] | undefined {
+  return set instanceof BlockSet ? set.blocks : undefined;
+}
+
 /** The lines without their ends, and without the mark some editors put before a file. */
 function* linesOf(text: string): Generator<string> {
   let start = text.startsWith('\uFEFF') ? 1 : 0;

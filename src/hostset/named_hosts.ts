@@ -1,9 +1,9 @@
 /** Groups and known hosts for the parser: what a source says of them is parsed once and kept. */
 import { MyriadError } from '../contracts/errors.ts';
+import { nearestText } from '../util/nearest.ts';
 import type { Block } from './blocks.ts';
 import { blocksOf, type HostSet, parseHostSet, setOfBlocks } from './hostset.ts';
 import type { Names, Refuse } from './names.ts';
-import { nearestText } from './nearest.ts';
 import { fits, isWild } from './wildcard.ts';
 
 /** Hosts of a group as its source has them: a host set as text, in which `@name` is a group of the same source. */

@@ -4,7 +4,7 @@ import schema from '../../src/contracts/events.schema.json' with { type: 'json' 
 import type { RunEvent } from '../../src/contracts/events.ts';
 import { OUTCOME_KINDS } from '../../src/contracts/outcome.ts';
 import { eventLine } from '../../src/output/ndjson.ts';
-import { ended, fold, label, OUTCOMES, piece, summaryOf } from '../output/helpers.ts';
+import { ended, fold, label, OUTCOMES, piece, roundEnd, summaryOf } from '../output/helpers.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -32,6 +32,8 @@ const WAVE = {
   output: '',
 };
 
+const POLLED = { rounds: 3, overruns: 1, changes: 2, hosts: roundEnd(2).hosts };
+
 const EVENTS: readonly (readonly [string, RunEvent])[] = [
   ['run:start', { type: 'run:start', time: 1, run: 'r1', job: 'command', title: 'uptime', planned: 1 }],
   ['task:start', { type: 'task:start', time: 1, ...identity, host }],
@@ -39,7 +41,9 @@ const EVENTS: readonly (readonly [string, RunEvent])[] = [
   ['task:output base64', piece(0, 'stderr', Buffer.from([0xff, 0xfe]))],
   ['task:end full', ended(0, { stdout: 'a', stderr: Buffer.from([0xff]), cut: 1, changes: full })],
   ...OUTCOMES.map((outcome) => [`task:end ${outcome.kind}`, ended(0, { outcome })] as const),
-  ['round:end', { type: 'round:end', time: 1, run: 'r1', round: 2 }],
+  ['change', { type: 'change', time: 1, change: 'down', value: null, result: ended(0).result }],
+  ['round:end', roundEnd(2)],
+  ['run:end polled', { type: 'run:end', time: 1, summary: { ...summaryOf([[OUTCOMES[0]!, 2]]), polling: POLLED } }],
   ['wave:end', { type: 'wave:end', time: 1, run: 'r1', round: 0, ...WAVE }],
   ['run:end', { type: 'run:end', time: 1, summary: summaryOf(OUTCOMES.map((outcome) => [outcome, 2] as const)) }],
 ];

@@ -6,9 +6,13 @@ import type { ExecutorHooks, ExecutorRun, RunRequest } from '../../src/engine/ex
 import { HostPlan } from '../../src/engine/host_plan.ts';
 import type { Plan } from '../../src/engine/plan.ts';
 import { commandKind } from '../../src/jobs/command.ts';
+import { customKind } from '../../src/jobs/custom.ts';
 import type { JobKind, JobKinds, JobSpec } from '../../src/jobs/job.ts';
 
-export const KINDS: JobKinds = new Map<string, JobKind>([['command', commandKind as JobKind]]);
+export const KINDS: JobKinds = new Map<string, JobKind>([
+  ['command', commandKind as JobKind],
+  ['custom', customKind as JobKind],
+]);
 
 export const LIMITS: Limits = {
   fanout: 100,

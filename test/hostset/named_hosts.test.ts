@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseHostSet } from '../../src/hostset/hostset.ts';
 import { type Groups, type Members, NamedHosts } from '../../src/hostset/named_hosts.ts';
-import { nearest } from '../../src/hostset/nearest.ts';
 import { fits } from '../../src/hostset/wildcard.ts';
+import { nearest } from '../../src/util/nearest.ts';
 
 type Table = Readonly<Record<string, Readonly<Record<string, Members>>>>;
 

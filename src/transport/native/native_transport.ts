@@ -72,6 +72,11 @@ export class NativeTransport {
     this.#scanner = new KeyScanner(this.#dialer, this.#arena, this.#setTimer);
   }
 
+  /** Keeps more connections, and longer, where it keeps some. */
+  keep(warm: WarmOptions): void {
+    this.#warm?.grow(warm);
+  }
+
   /** Looks at the keys of a host, without a login to it; rejects with what `classify` takes. */
   scan(route: Route, watch: Watch, options: ScanOptions): Promise<Scanned> {
     return this.#scanner.scan(route, watch, options);

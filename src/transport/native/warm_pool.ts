@@ -11,6 +11,8 @@
  * what comes is not kept, and what is there stays: runs of a fleet go over its hosts in the same order each time, so that a pool
  * that gives up its oldest would have given up each host just before its turn.
  *
+ * Connections of one age would all be made anew at one time: each lives for between half of `ageMs` and all of it, by when it was made.
+ *
  * `most` bounds it: a connection at rest takes 11 KB and one descriptor, nothing is sent on it, and it does not keep the process.
  */
 import type { Clock } from '../../contracts/limits.ts';
@@ -56,9 +58,9 @@ const MOST_SINGLE = 4096;
 
 export class WarmPool<C extends Restable> {
   readonly #clock: Clock;
-  readonly #most: number;
-  readonly #idleMs: number;
-  readonly #ageMs: number;
+  #most: number;
+  #idleMs: number;
+  #ageMs: number;
   /** By the name that was dialled, the one that came last first. */
   readonly #entries = new Map<string, Entry<C>>();
   /** Routes to hosts that refused a second session. */
@@ -75,6 +77,13 @@ export class WarmPool<C extends Restable> {
     this.#ageMs = options.ageMs ?? 600_000;
   }
 
+  /** From here on it keeps as much as that, where it kept less. What is there has its time. */
+  grow({ most, idleMs = 0, ageMs = 0 }: WarmOptions): void {
+    this.#most = Math.max(this.#most, most);
+    this.#idleMs = Math.max(this.#idleMs, idleMs);
+    this.#ageMs = Math.max(this.#ageMs, ageMs);
+  }
+
   get size(): number {
     return this.#size;
   }
@@ -83,7 +92,7 @@ export class WarmPool<C extends Restable> {
   put(kept: Kept<C>): boolean {
     if (this.#closed || this.#size >= this.#most || !keepable(kept.route)) return false;
     const now = this.#clock.now();
-    const dueAt = Math.min(now + this.#idleMs, kept.bornAt + this.#ageMs);
+    const dueAt = Math.min(now + this.#idleMs, kept.bornAt + this.#ageMs * lifeOf(kept.bornAt));
     if (dueAt <= now || (this.#single.size > 0 && this.#single.has(routeId(kept.route)))) return false;
     const { name } = kept.route;
     const entry: Entry<C> = { kept, dueAt, next: this.#entries.get(name) };
@@ -174,6 +183,11 @@ export class WarmPool<C extends Restable> {
     }
     if (first < Number.POSITIVE_INFINITY) this.#sweepBy(Math.max(first, now + SWEEP_MS), now);
   }
+}
+
+/** Between a half and 1, spread evenly for logins one after the other (by the golden ratio). */
+function lifeOf(bornAt: number): number {
+  return 1 - ((bornAt * 0.618_033_988_75) % 1) / 2;
 }
 
 /**

@@ -225,3 +225,40 @@ describe('ending', () => {
     expect(clock.timers).toEqual([]);
   });
 });
+
+it('connections of one moment are not all made anew at one moment', () => {
+  const clock = new Clock();
+  const pool = new WarmPool<Connection>({ most: 1000, idleMs: 10_000, ageMs: 1000 }, clock);
+  const put = (n: number) => {
+    const route = routeTo(`h${n}`);
+    return pool.put({ client: new Connection(), route, address: 'a', bornAt: n / 10 });
+  };
+  for (let n = 0; n < 1000; n++) put(n);
+  // Those that can still be used, after each tenth of the age.
+  const left: number[] = [];
+  for (let ms = 0; ms < 1100; ms += 100) {
+    clock.pass(100);
+    let taken = 0;
+    for (let n = 0; n < 1000; n++) if (pool.take(routeTo(`h${n}`)) !== undefined && put(n)) taken += 1;
+    left.push(taken);
+  }
+  // None before half of the age, and then as many in each tenth.
+  expect(left.slice(0, 4)).toEqual([1000, 1000, 1000, 1000]);
+  const lost = left.slice(4).map((size, at) => (left[at + 3] ?? 0) - size);
+  expect(Math.max(...lost)).toBeLessThan(260);
+  expect(left.at(-1)).toBe(0);
+});
+
+it('keeps more, and longer, from when it is told to; never less', () => {
+  const clock = new Clock();
+  const pool = new WarmPool<Connection>({ most: 1, idleMs: 100 }, clock);
+  const put = (name: string) =>
+    pool.put({ client: new Connection(), route: routeTo(name), address: 'a', bornAt: clock.now() });
+  expect([put('a'), put('b')]).toEqual([true, false]);
+  pool.grow({ most: 2, idleMs: 5000 });
+  pool.grow({ most: 1, idleMs: 1 });
+  expect(put('b')).toBe(true);
+  clock.pass(4000);
+  expect(pool.take(routeTo('a'))).toBeUndefined();
+  expect(pool.take(routeTo('b'))).toBeDefined();
+});

@@ -4,8 +4,8 @@
  * A file is read by position. What comes as a stream is written to a private file as it comes, one that has no name any more, and
  * is read from there: a host that is slow, or starts late, holds nobody up, at the price of the disk.
  *
- * Pieces are shared by hosts that are near each other: of a run there are the 64 newest, and of each task at most the one it waits
- * to send, so 2 MiB and 32 KiB a task.
+ * Pieces are shared by hosts that are near each other: of a run there are the 256 newest, and of each task at most the one it waits
+ * to send, so 8 MiB and 32 KiB a task.
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
@@ -23,7 +23,7 @@ export interface OpenStdin extends StdinSource {
 }
 
 /** Pieces that are kept. */
-const KEPT = 64;
+const KEPT = 256;
 
 /** Rejects with MyriadError `file`, one sentence, for a file that cannot be read. `spoolDir`: where streams are kept. */
 export async function openStdin(stdin: StdinStream, spoolDir: string): Promise<OpenStdin> {

@@ -53,10 +53,12 @@ async function runClient(
   writeFileSync(preload, meter);
   const options = ['-w', `^${join(dir, 'hosts')}`, '-l', 'demo', '-p', port, '--identity', identity];
   const more = ['--known-hosts', join(dir, 'known_hosts'), '--yes', '-b', '-t', '5s', '--max-output', '60'];
+  // Recorded, as every run is, but not among the runs of whoever tries this.
+  more.push('--journal', join(dir, 'runs'));
   console.log(`$ myriad ${[...options, ...more].join(' ').replaceAll(`${dir}/`, '')} -- ${COMMAND}\n`);
   const started = performance.now();
   const args = ['--require', preload, CLI, 'run', ...options, ...more, '--', COMMAND];
-  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, MYRIAD_SETTINGS: 'none' } });
   // The exit code tells of the hosts that misbehave: it is not 0, and that is right.
   await new Promise((resolve) => child.once('exit', resolve));
   const wallSeconds = (performance.now() - started) / 1000;

@@ -66,10 +66,18 @@ async function runCli(
   const meter = join(room.dir, 'meter.cjs');
   const write = `require('node:fs').writeFileSync(${JSON.stringify(usage)}, JSON.stringify(process.resourceUsage()))`;
   writeFileSync(meter, `process.on('exit', () => ${write});`);
-  const argv = ['--require', meter, CLI, verb, '--progress', 'never', '--yes', ...args];
+  // The figures are of the client alone: what the journal costs is measured by bench/growth.ts.
+  const journal = verb === 'run' ? ['--no-journal'] : [];
+  const argv = ['--require', meter, CLI, verb, '--progress', 'never', '--yes', ...journal, ...args];
+  const env = { ...process.env, MYRIAD_SETTINGS: 'none' };
   const signal = AbortSignal.any([room.signal, AbortSignal.timeout(CLIENT_LIMIT)]);
   const started = performance.now();
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, argv, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+    signal,
+    killSignal: 'SIGKILL',
+  });
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk).slice(-2000);

@@ -53,7 +53,9 @@ export function agentKey(signer: AgentSigner, identity: AgentIdentity, certifica
     comment: identity.comment,
     signatureAlgorithms,
     async sign(data, algorithm, options) {
-      if (!signatureAlgorithms.includes(algorithm)) {
+      // SHA-1 is not among them, but whoever names it gets it.
+      const sha1 = algorithm === 'ssh-rsa' && keyType === 'ssh-rsa';
+      if (!sha1 && !signatureAlgorithms.includes(algorithm)) {
         throw new MyriadError('internal', `a ${keyType} key cannot sign with "${algorithm}"`);
       }
       const plain = plainName(algorithm);

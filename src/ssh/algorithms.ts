@@ -1,22 +1,36 @@
 /** Algorithm names, our preferences, and the negotiation of RFC 4253 §7.1. */
 import { CERTIFICATE_ALGORITHMS } from './certificate.ts';
-import type { CipherSpec, MacSpec } from './cipher.ts';
+import type { CipherSpec, MacSpec } from './cipher/packet.ts';
 import { protocolError, SshError } from './errors.ts';
+import { DEFAULT_KEX, LEGACY_KEX } from './kex.ts';
 import { Reader, Writer } from './wire.ts';
+
+const gcm = { mode: 'gcm', ivLength: 12, aead: true } as const;
+const ctr = { mode: 'ctr', ivLength: 16, aead: false } as const;
+const cbc = { mode: 'cbc', ivLength: 16, aead: false } as const;
 
 /**
  * A cipher in counter mode lives as long as its keys, one of AES-GCM for a packet (node:crypto takes the nonce at its
- * creation only): with `-etm` the first costs a host 25 to 40 µs less.
+ * creation only): with `-etm` the first costs a host 25 to 40 µs less. ChaCha20 needs two for a packet, and a Poly1305
+ * in JavaScript.
  */
-export const CIPHERS: readonly CipherSpec[] = [
-  { name: 'aes128-ctr', algorithm: 'aes-128-ctr', keyLength: 16, ivLength: 16, aead: false },
-  { name: 'aes128-gcm@openssh.com', algorithm: 'aes-128-gcm', keyLength: 16, ivLength: 12, aead: true },
-  { name: 'aes256-gcm@openssh.com', algorithm: 'aes-256-gcm', keyLength: 32, ivLength: 12, aead: true },
-  { name: 'aes192-ctr', algorithm: 'aes-192-ctr', keyLength: 24, ivLength: 16, aead: false },
-  { name: 'aes256-ctr', algorithm: 'aes-256-ctr', keyLength: 32, ivLength: 16, aead: false },
+const DEFAULT_CIPHERS: readonly CipherSpec[] = [
+  { name: 'aes128-ctr', algorithm: 'aes-128-ctr', keyLength: 16, ...ctr },
+  { name: 'aes128-gcm@openssh.com', algorithm: 'aes-128-gcm', keyLength: 16, ...gcm },
+  { name: 'aes256-gcm@openssh.com', algorithm: 'aes-256-gcm', keyLength: 32, ...gcm },
+  { name: 'aes192-ctr', algorithm: 'aes-192-ctr', keyLength: 24, ...ctr },
+  { name: 'aes256-ctr', algorithm: 'aes-256-ctr', keyLength: 32, ...ctr },
+  {
+    name: 'chacha20-poly1305@openssh.com',
+    mode: 'chacha',
+    algorithm: 'chacha20',
+    keyLength: 64,
+    ivLength: 0,
+    aead: true,
+  },
 ];
 
-export const MACS: readonly MacSpec[] = [
+const DEFAULT_MACS: readonly MacSpec[] = [
   { name: 'hmac-sha2-256-etm@openssh.com', hash: 'sha256', keyLength: 32, etm: true },
   { name: 'hmac-sha2-512-etm@openssh.com', hash: 'sha512', keyLength: 64, etm: true },
   { name: 'hmac-sha2-256', hash: 'sha256', keyLength: 32, etm: false },
@@ -24,7 +38,7 @@ export const MACS: readonly MacSpec[] = [
 ];
 
 /** Certificates come last: they are asked for first only where an authority is known for the host. */
-export const HOST_KEY_ALGORITHMS: readonly string[] = [
+const DEFAULT_HOST_KEYS: readonly string[] = [
   'ssh-ed25519',
   'ecdsa-sha2-nistp256',
   'ecdsa-sha2-nistp384',
@@ -34,11 +48,23 @@ export const HOST_KEY_ALGORITHMS: readonly string[] = [
   ...CERTIFICATE_ALGORITHMS,
 ];
 
-export const KEX_ALGORITHMS: readonly string[] = [
-  'curve25519-sha256',
-  'curve25519-sha256@libssh.org',
-  'ecdh-sha2-nistp256',
+/** All that can be used; those behind the defaults only where the user names them, for old network gear. */
+export const CIPHERS: readonly CipherSpec[] = [
+  ...DEFAULT_CIPHERS,
+  { name: 'aes128-cbc', algorithm: 'aes-128-cbc', keyLength: 16, ...cbc },
+  { name: 'aes192-cbc', algorithm: 'aes-192-cbc', keyLength: 24, ...cbc },
+  { name: 'aes256-cbc', algorithm: 'aes-256-cbc', keyLength: 32, ...cbc },
 ];
+
+export const MACS: readonly MacSpec[] = [
+  ...DEFAULT_MACS,
+  { name: 'hmac-sha1', hash: 'sha1', keyLength: 20, etm: false },
+];
+
+/** `ssh-rsa` is the signature of RSA keys with SHA-1. */
+export const HOST_KEY_ALGORITHMS: readonly string[] = [...DEFAULT_HOST_KEYS, 'ssh-rsa'];
+
+export const KEX_ALGORITHMS: readonly string[] = [...DEFAULT_KEX, ...LEGACY_KEX].map(({ name }) => name);
 
 /** What one side offers, most wanted first. */
 export interface Preferences {
@@ -49,10 +75,10 @@ export interface Preferences {
 }
 
 export const DEFAULT_PREFERENCES: Preferences = {
-  kex: KEX_ALGORITHMS,
-  hostKey: HOST_KEY_ALGORITHMS,
-  ciphers: CIPHERS.map((cipher) => cipher.name),
-  macs: MACS.map((mac) => mac.name),
+  kex: DEFAULT_KEX.map(({ name }) => name),
+  hostKey: DEFAULT_HOST_KEYS,
+  ciphers: DEFAULT_CIPHERS.map(({ name }) => name),
+  macs: DEFAULT_MACS.map(({ name }) => name),
 };
 
 /** What both agreed on, for both directions. */
@@ -111,10 +137,29 @@ function parseTail(tail: Buffer): KexInit {
 /** Characters of a list in a message. */
 const SHOWN = 800;
 
-function choose(what: string, client: readonly string[], server: readonly string[]): string {
+function choose(what: string, client: readonly string[], server: readonly string[], option?: UserChoice): string {
   for (const name of client) if (server.includes(name)) return name;
-  throw new SshError('algorithm', `no common ${what}; client: ${shown(client)}; server: ${shown(server)}`);
+  // What the user does not know comes first: summaries cut long reasons.
+  const lists = `server: ${shown(server)}; client: ${shown(client)}`;
+  const allowed = option?.known.find((name) => server.includes(name));
+  const advice = allowed === undefined ? '' : `${option!.keyword}=+${allowed} would allow one that both have; `;
+  throw new SshError('algorithm', `no common ${what}; ${advice}${lists}`);
 }
+
+/** What a client's user can say of a list. */
+interface UserChoice {
+  /** Of ssh_config. */
+  readonly keyword: string;
+  /** All that we could do. */
+  readonly known: readonly string[];
+}
+
+const CHOICES = {
+  kex: { keyword: 'KexAlgorithms', known: KEX_ALGORITHMS },
+  hostKey: { keyword: 'HostKeyAlgorithms', known: HOST_KEY_ALGORITHMS },
+  cipher: { keyword: 'Ciphers', known: CIPHERS.map(({ name }) => name) },
+  mac: { keyword: 'MACs', known: MACS.map(({ name }) => name) },
+} as const;
 
 /** A list for people: printable, and cut where a peer sends more than anybody reads. */
 function shown(names: readonly string[]): string {
@@ -136,12 +181,15 @@ function negotiate(role: Role, ourTail: Buffer, theirTail: Buffer): Negotiated {
   const [client, server] = role === 'client' ? [ours.lists, theirs.lists] : [theirs.lists, ours.lists];
   const peerMarks = MARKS[role === 'client' ? 'server' : 'client'];
   const isAlgorithm = (name: string) => !name.startsWith('ext-info-') && !name.startsWith('kex-strict-');
-  const kex = choose('key exchange', client[0]!.filter(isAlgorithm), server[0]!.filter(isAlgorithm));
-  const hostKey = choose('host key algorithm', client[1]!, server[1]!);
-  const clientCipher = named(CIPHERS, choose('cipher to the server', client[2]!, server[2]!));
-  const serverCipher = named(CIPHERS, choose('cipher from the server', client[3]!, server[3]!));
-  const mac = (cipher: CipherSpec, list: number, way: string) =>
-    cipher.aead ? undefined : named(MACS, choose(`MAC ${way} the server`, client[list]!, server[list]!));
+  const choices: Partial<typeof CHOICES> = role === 'client' ? CHOICES : {};
+  const [clientKex, serverKex] = [client[0]!.filter(isAlgorithm), server[0]!.filter(isAlgorithm)];
+  const kex = choose('key exchange', clientKex, serverKex, choices.kex);
+  const hostKey = choose('host key algorithm', client[1]!, server[1]!, choices.hostKey);
+  const cipher = (list: number, way: string) =>
+    named(CIPHERS, choose(`cipher ${way} the server`, client[list]!, server[list]!, choices.cipher));
+  const [clientCipher, serverCipher] = [cipher(2, 'to'), cipher(3, 'from')];
+  const mac = ({ aead }: CipherSpec, list: number, way: string) =>
+    aead ? undefined : named(MACS, choose(`MAC ${way} the server`, client[list]!, server[list]!, choices.mac));
   choose('compression to the server', client[6]!, server[6]!);
   choose('compression from the server', client[7]!, server[7]!);
   // RFC 4253 §7: a guess is right only where both sides want the same most, not where that was agreed on.

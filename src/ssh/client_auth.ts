@@ -68,6 +68,8 @@ const MAX_TRIES = 20;
 const MAX_ROUNDS = 10;
 const MAX_PROMPTS = 16;
 const MAX_TEXT = 1000;
+/** What RSA keys sign with where the user allows SHA-1. */
+const SHA1 = 'ssh-rsa';
 
 type KeyAttempt = {
   readonly method: 'publickey';
@@ -232,6 +234,7 @@ export class ClientAuth implements SignContext {
       if (!attempt || this.#refusals >= MAX_TRIES) break;
       const known = this.#tried.length > 0;
       if (known && !this.#allowed.includes(attempt.method)) continue;
+      if (attempt.method === 'publickey' && attempt.algorithm === SHA1 && this.#takesSha2) continue;
       if (attempt.method === 'password' && !this.#secret.usable) continue;
       if (attempt.method === 'keyboard-interactive' && !this.#mayAnswer(attempt.again)) continue;
       this.#try(attempt);
@@ -257,6 +260,11 @@ export class ClientAuth implements SignContext {
       else this.#sign(chosen);
     } else if (attempt.method === 'password') this.#takePassword();
     else this.#sendInteractive();
+  }
+
+  /** By its EXT_INFO, which comes before its first answer: a signature with SHA-1 is not worth a try. */
+  get #takesSha2(): boolean {
+    return this.#transport.serverSigAlgs?.some((name) => name.startsWith('rsa-sha2-')) ?? false;
   }
 
   /** RSA keys: the server may have said by EXT_INFO which hashes it takes. */
@@ -417,17 +425,25 @@ export class ClientAuth implements SignContext {
   }
 }
 
+/** Where SHA-1 is allowed beside others it is tried after them: old servers do not say by EXT_INFO that they take nothing else. */
+function keyAttempts(key: AuthKey, query: boolean): KeyAttempt[] {
+  const algorithm = key.signatureAlgorithms[0]!;
+  const first: KeyAttempt = { method: 'publickey', key, algorithm, query };
+  const last = algorithm !== SHA1 && key.signatureAlgorithms.includes(SHA1);
+  return last ? [first, { ...first, algorithm: SHA1 }] : [first];
+}
+
 function plan(credentials: Credentials): Attempt[] {
   const { keys, password, answer, methods = METHODS, prompts = 1 } = credentials;
   // The usual case, and the hot path: keys as they are.
   if (password === undefined && answer === undefined && methods === METHODS) {
     const query = keys.length > 1;
-    return keys.map((key) => ({ method: 'publickey', key, algorithm: key.signatureAlgorithms[0]!, query }));
+    return keys.flatMap((key) => keyAttempts(key, query));
   }
   const secret = password !== undefined && prompts > 0;
   const person = answer !== undefined && prompts > 0;
   const by: Readonly<Record<string, readonly Attempt[]>> = {
-    publickey: keys.map((key) => ({ method: 'publickey', key, algorithm: key.signatureAlgorithms[0]!, query: false })),
+    publickey: keys.flatMap((key) => keyAttempts(key, false)),
     password: secret ? [{ method: 'password' }] : [],
     'keyboard-interactive': interactive(secret || person, person ? prompts : 1),
   };

@@ -1,13 +1,16 @@
-/** One key exchange: from both KEXINITs to the exchange hash and the keys derived from it. RFC 4253 §7–8, RFC 5656 §4. */
+/**
+ * One key exchange: from both KEXINITs to the exchange hash and the keys derived from it. RFC 4253 §7–8, RFC 5656 §4. What is common
+ * to its kinds and halves, which are in `exchange_client.ts` and `exchange_server.ts`.
+ */
 import { hash } from 'node:crypto';
 import type { Negotiated } from './algorithms.ts';
 import type { Arena } from './arena.ts';
-import { createOpener, createSealer, type FillRandom, type Opener, type Sealer } from './cipher.ts';
-import { protocolError } from './errors.ts';
-import { type KexMethod, kexMethod } from './kex.ts';
+import type { FillRandom, Opener, Sealer } from './cipher/packet.ts';
+import { createOpener, createSealer } from './cipher.ts';
+import type { KexMethod } from './kex/method.ts';
 import { MSG } from './messages.ts';
-import { checkSignature, type PublicKey } from './public_key.ts';
-import { type Reader, Writer } from './wire.ts';
+import type { PublicKey } from './public_key.ts';
+import type { Reader, Writer } from './wire.ts';
 
 export interface ExchangeContext {
   readonly arena: Arena;
@@ -25,98 +28,56 @@ export interface ServerKeys {
   readonly userSignatures: readonly string[];
 }
 
+/** A message of ours in the middle of an exchange. */
+export interface ExchangeMessage {
+  readonly type: number;
+  /** What follows the type. */
+  readonly body: Buffer;
+}
+
 export interface ExchangeResult {
   readonly hash: Buffer;
   /** Client: the key that signed. */
   readonly hostKey?: PublicKey;
   /** Client: its signature over the hash, a copy. */
   readonly signature?: Buffer;
-  /** Server: what follows the type in KEX_ECDH_REPLY. */
-  readonly reply?: Buffer;
+  /** Server: leaves before its NEWKEYS. */
+  readonly reply?: ExchangeMessage;
   deriveKeys(sessionId: Buffer, fill: FillRandom): { sealer: Sealer; opener: Opener };
 }
 
+export type ExchangeStep = ExchangeMessage | ExchangeResult;
+
+/** A promise is of work on the thread pool: until it resolves the peer's next message must wait. */
 export interface Exchange {
-  /** Client: our public value, which starts it. */
+  /** Client: our public value, which starts it, where it is there at once. */
   readonly init?: Buffer;
-  /** Takes the peer's message; throws `protocol`. */
-  message(type: number, reader: Reader): ExchangeResult;
+  /** Client: what starts it, where there is no `init`. */
+  begin?(): Promise<ExchangeMessage>;
+  /** Takes the peer's message; throws or rejects with `protocol`. */
+  message(type: number, reader: Reader): ExchangeResult | Promise<ExchangeStep>;
 }
 
-/** `keys`: those of the server; undefined for a client. */
-export function startExchange(context: ExchangeContext, keys: ServerKeys | undefined): Exchange {
-  return keys === undefined ? new ClientExchange(context) : serverExchange(context, keys);
+/** What was exchanged: public values as they travelled. */
+export interface Exchanged {
+  readonly hostKeyBlob: Buffer;
+  /** Of a grouped method: what RFC 4419 §3 hashes of the group, as it travelled. */
+  readonly group?: Buffer;
+  readonly clientValue: Buffer;
+  readonly serverValue: Buffer;
+  readonly secret: Buffer;
 }
 
-class ClientExchange implements Exchange {
-  readonly init: Buffer;
-  readonly #context: ExchangeContext;
-  readonly #method: KexMethod;
-  readonly #finish: (reply: Buffer) => Buffer;
-
-  constructor(context: ExchangeContext) {
-    this.#context = context;
-    this.#method = kexMethod(context.negotiated.kex);
-    const half = this.#method.client();
-    this.init = half.init;
-    this.#finish = half.finish;
-  }
-
-  message(type: number, reader: Reader): ExchangeResult {
-    if (type !== MSG.KEX_ECDH_REPLY) throw protocolError(`expected KEX_ECDH_REPLY, got message ${type}`);
-    const { arena, negotiated } = this.#context;
-    const blob = reader.string();
-    const serverValue = reader.string();
-    const signature = reader.string();
-    const secret = this.#finish(serverValue);
-    const digest = exchangeHash(this.#context, this.#method.hash, true, blob, this.init, serverValue, secret);
-    const hostKey = arena.publicKeys.get(blob);
-    checkSignature(hostKey, negotiated.hostKey, digest, signature);
-    return {
-      hash: digest,
-      hostKey,
-      signature: Buffer.from(signature),
-      deriveKeys: (sessionId, fill) => {
-        const keys = deriveAll(this.#context, this.#method.hash, secret, digest, sessionId);
-        return { sealer: createSealer(keys.client, fill), opener: createOpener(keys.server) };
-      },
-    };
-  }
-}
-
-function serverExchange(context: ExchangeContext, keys: ServerKeys): Exchange {
-  const { negotiated } = context;
-  return {
-    message(type, reader) {
-      if (type !== MSG.KEX_ECDH_INIT) throw protocolError(`expected KEX_ECDH_INIT, got message ${type}`);
-      const clientValue = reader.string();
-      const method = kexMethod(negotiated.kex);
-      const { reply: serverValue, secret } = method.server(clientValue);
-      const hostKey = keys.hostKeys.get(negotiated.hostKey);
-      if (!hostKey) throw protocolError(`expected a host key for ${negotiated.hostKey}`);
-      const digest = exchangeHash(context, method.hash, false, hostKey.blob, clientValue, serverValue, secret);
-      const reply = new Writer(512).string(hostKey.blob).string(serverValue).string(hostKey.sign(digest));
-      return {
-        hash: digest,
-        reply: reply.view(),
-        deriveKeys: (sessionId, fill) => {
-          const derived = deriveAll(context, method.hash, secret, digest, sessionId);
-          return { sealer: createSealer(derived.server, fill), opener: createOpener(derived.client) };
-        },
-      };
-    },
-  };
+function writeSecret(writer: Writer, method: KexMethod, secret: Buffer): Writer {
+  return method.secretAs === 'mpint' ? writer.mpint(secret) : writer.string(secret);
 }
 
 /** H = hash(V_C, V_S, I_C, I_S, K_S, Q_C, Q_S, K), RFC 5656 §4. */
-function exchangeHash(
+export function exchangeHash(
   context: ExchangeContext,
-  algorithm: KexMethod['hash'],
+  method: KexMethod,
   weAreClient: boolean,
-  hostKeyBlob: Buffer,
-  clientValue: Buffer,
-  serverValue: Buffer,
-  secret: Buffer,
+  exchanged: Exchanged,
 ): Buffer {
   const { identifications, kexInits } = context;
   const { ours, peers } = identifications;
@@ -135,19 +96,21 @@ function exchangeHash(
     writer.string(kexInits.peers);
     ourInit();
   }
-  writer.string(hostKeyBlob).string(clientValue).string(serverValue).mpint(secret);
-  return hash(algorithm, writer.view(), 'buffer');
+  writer.string(exchanged.hostKeyBlob);
+  if (exchanged.group !== undefined) writer.raw(exchanged.group);
+  writer.string(exchanged.clientValue).string(exchanged.serverValue);
+  return hash(method.hash, writeSecret(writer, method, exchanged.secret).view(), 'buffer');
 }
 
 /** The six values of RFC 4253 §7.2, letters A to F. */
 function deriveAll(
   { arena, negotiated }: ExchangeContext,
-  algorithm: KexMethod['hash'],
+  method: KexMethod,
   secret: Buffer,
   digest: Buffer,
   sessionId: Buffer,
 ) {
-  const writer = arena.scratch.reset().mpint(secret).raw(digest);
+  const writer = writeSecret(arena.scratch.reset(), method, secret).raw(digest);
   const letterAt = writer.length;
   const prefixLength = letterAt;
   writer.byte(0).raw(sessionId);
@@ -155,11 +118,11 @@ function deriveAll(
   const derive = (letter: string, length: number): Buffer => {
     writer.length = base;
     writer.buffer[letterAt] = letter.charCodeAt(0);
-    let key = hash(algorithm, writer.view(), 'buffer');
+    let key = hash(method.hash, writer.view(), 'buffer');
     while (key.length < length) {
       writer.length = prefixLength;
       writer.raw(key);
-      key = Buffer.concat([key, hash(algorithm, writer.view(), 'buffer')]);
+      key = Buffer.concat([key, hash(method.hash, writer.view(), 'buffer')]);
       // The session id stood there: write it again for the next letter.
       writer.length = letterAt;
       writer.byte(0).raw(sessionId);
@@ -182,5 +145,30 @@ function deriveAll(
       key: derive('D', serverCipher.keyLength),
       macKey: serverMac ? derive('F', serverMac.keyLength) : Buffer.alloc(0),
     },
+  };
+}
+
+/** The keys of a client's two directions. */
+export function clientKeys(
+  context: ExchangeContext,
+  method: KexMethod,
+  secret: Buffer,
+  digest: Buffer,
+): ExchangeResult['deriveKeys'] {
+  return (sessionId, fill) => {
+    const keys = deriveAll(context, method, secret, digest, sessionId);
+    return { sealer: createSealer(keys.client, fill), opener: createOpener(keys.server) };
+  };
+}
+
+export function serverKeys(
+  context: ExchangeContext,
+  method: KexMethod,
+  secret: Buffer,
+  digest: Buffer,
+): ExchangeResult['deriveKeys'] {
+  return (sessionId, fill) => {
+    const keys = deriveAll(context, method, secret, digest, sessionId);
+    return { sealer: createSealer(keys.server, fill), opener: createOpener(keys.client) };
   };
 }

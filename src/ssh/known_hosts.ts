@@ -15,9 +15,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MyriadError } from '../contracts/errors.ts';
 import { hostForm, keyTypeOf, knownHostsLine } from './known_hosts_entry.ts';
-import { KnownHostsIndex, MAX_KEY_TEXT } from './known_hosts_index.ts';
+import { KnownHostsIndex, MAX_KEY_TEXT, type SharedIndex } from './known_hosts_index.ts';
 import { decodeBase64, endsWord, KEY_TYPES, keyAfterHosts, lineEnd, typeAfterHosts } from './known_hosts_line.ts';
-import { LineNumbers } from './line_numbers.ts';
+import { LineNumbers, type SharedLines } from './line_numbers.ts';
 import { hashBytes } from './offset_index.ts';
 
 /**
@@ -55,6 +55,14 @@ export interface KnownHostsProblem {
   readonly reason: string;
 }
 
+/** What `KnownHosts.share` gives for other threads; crosses as it is. */
+export interface SharedKnownHosts {
+  readonly index: SharedIndex;
+  readonly lines: SharedLines;
+  readonly problems: readonly KnownHostsProblem[];
+  readonly problemCount: number;
+}
+
 const MAX_PROBLEMS = 1000;
 const MAX_BYTES = 2 ** 30;
 /** `keyTypesFor` computes at most this many HMACs: 4 ms. */
@@ -82,8 +90,31 @@ export class KnownHosts {
   /** The last scan of all hashed lines; the next one starts after it. */
   #scanning: Promise<void> = Promise.resolve();
 
-  private constructor(text: Buffer) {
-    this.#index = new KnownHostsIndex(text);
+  private constructor(index: KnownHostsIndex) {
+    this.#index = index;
+  }
+
+  /** What another thread shares, without a copy of it. */
+  static from({ index, lines, problems, problemCount }: SharedKnownHosts): KnownHosts {
+    const known = new KnownHosts(KnownHostsIndex.from(index));
+    known.#lines.take(lines);
+    known.#problems.push(...problems);
+    known.#problemCount = problemCount;
+    return known;
+  }
+
+  /**
+   * Moves all that is known to where other threads can read it: a million lines are there once, however many threads there are.
+   * What anybody adds from here on only he knows.
+   */
+  share(): SharedKnownHosts {
+    const [problems, problemCount] = [this.#problems, this.#problemCount];
+    return { index: this.#index.share(), lines: this.#lines.share(), problems, problemCount };
+  }
+
+  /** All files, one after the other, with what was added in this run. */
+  get text(): Buffer {
+    return this.#index.text.subarray(0, this.#index.length);
   }
 
   /**
@@ -102,7 +133,7 @@ export class KnownHosts {
     // A file whose last line is open gets a line break, and no other does, or the lines after it would be miscounted.
     const gaps = files.map(({ text }) => Buffer.from(text.at(-1) === 10 ? '' : '\n'));
     const pieces = files.flatMap(({ text }, index) => [text, gaps[index]!]);
-    const known = new KnownHosts(only?.text ?? Buffer.concat(pieces));
+    const known = new KnownHosts(new KnownHostsIndex(only?.text ?? Buffer.concat(pieces)));
     let start = 0;
     for (const [index, { file, text }] of files.entries()) {
       known.#readFile(file, start, start + text.length);
@@ -232,7 +263,7 @@ export class KnownHosts {
     if (start + line.length > MAX_BYTES)
       throw new MyriadError('known-hosts', 'too many host keys were added in this run');
     if (start + line.length > this.#index.text.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(4096, this.#index.text.length * 2, start + line.length));
+      const grown = Buffer.allocUnsafeSlow(Math.max(4096, start + line.length + Math.floor(start / 8)));
       this.#index.text.copy(grown, 0, 0, start);
       this.#index.text = grown;
     }

@@ -4,6 +4,7 @@
  *
  * Names and keys that are looked up stand in two buffers (`fold`, `encodeKey`), so that a look-up allocates nothing.
  */
+import { inSharedMemory } from '../util/shared_memory.ts';
 import { hostForm } from './known_hosts_entry.ts';
 import {
   endsWord,
@@ -15,10 +16,24 @@ import {
   LineReader,
   MAX_NAME,
 } from './known_hosts_line.ts';
-import { hashBytes, OffsetIndex } from './offset_index.ts';
+import { hashBytes, OffsetIndex, type SharedOffsets } from './offset_index.ts';
 
 /** A presented key blob longer than this is on no line. */
 export const MAX_KEY_TEXT = 5464;
+
+/** An index in memory that threads share; crosses as it is. */
+export interface SharedIndex {
+  readonly text: Uint8Array<ArrayBufferLike>;
+  readonly plain: SharedOffsets;
+  readonly hashed: SharedOffsets;
+  readonly revoked: SharedOffsets;
+  readonly authorityNames: SharedOffsets;
+  readonly patterns: readonly number[];
+  readonly authorityPatterns: readonly number[];
+  readonly hashedOfType: Uint32Array;
+  readonly size: number;
+  readonly authorities: number;
+}
 
 export class KnownHostsIndex {
   /** All files, one after the other; grows as keys are added. */
@@ -54,6 +69,37 @@ export class KnownHostsIndex {
   constructor(text: Buffer) {
     this.text = text;
     this.length = text.length;
+  }
+
+  /** Moves text and tables to where other threads can read them. */
+  share(): SharedIndex {
+    const bytes = inSharedMemory(new Uint8Array(this.text.buffer, this.text.byteOffset, this.length));
+    this.text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    return {
+      text: bytes,
+      plain: this.plain.share(),
+      hashed: this.hashed.share(),
+      revoked: this.revoked.share(),
+      authorityNames: this.authorityNames.share(),
+      patterns: this.patterns,
+      authorityPatterns: this.authorityPatterns,
+      hashedOfType: this.hashedOfType,
+      size: this.size,
+      authorities: this.authorities,
+    };
+  }
+
+  /** The index that another thread shares. */
+  static from(shared: SharedIndex): KnownHostsIndex {
+    const { text, size, authorities } = shared;
+    const index = new KnownHostsIndex(Buffer.from(text.buffer, text.byteOffset, text.length));
+    for (const name of ['plain', 'hashed', 'revoked', 'authorityNames'] as const) index[name].take(shared[name]);
+    for (const offset of shared.patterns) index.patterns.push(offset);
+    for (const offset of shared.authorityPatterns) index.authorityPatterns.push(offset);
+    index.hashedOfType.set(shared.hashedOfType);
+    index.size = size;
+    index.authorities = authorities;
+    return index;
   }
 
   /** Gives back what the tables have too much once all files are read. */

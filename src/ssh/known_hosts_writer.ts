@@ -2,8 +2,9 @@
  * The one writer of new host keys: lines that arrive while a batch is being written form the next batch, so that a thousand new
  * hosts cost a few appends. Each batch is one write in append mode under a lock file.
  */
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../util/make_folder.ts';
 import { withLockFile } from './lock_file.ts';
 
 interface Waiting {
@@ -50,7 +51,7 @@ export class KnownHostsWriter {
  * Appends whole lines, or what is made of the file as it stands. A new file is for its owner only (0600), and so is a new directory (0700).
  */
 export async function appendLocked(file: string, made: string | ((text: Buffer) => string)): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(file), 0o700);
   await withLockFile(`${file}.lock`, async () => {
     const handle = await open(file, 'a+', 0o600);
     try {

@@ -1,5 +1,7 @@
 /** From an offset in a text of several files back to file and line, at 4 bytes for 16 lines. */
 
+import { inSharedMemory } from '../util/shared_memory.ts';
+
 interface FileSpan {
   /** Absent for what was added in this run. */
   readonly file: string | undefined;
@@ -8,16 +10,36 @@ interface FileSpan {
   readonly linesBefore: number;
 }
 
+/** Where the lines of a text are, in memory that threads share; crosses as it is. */
+export interface SharedLines {
+  readonly files: readonly FileSpan[];
+  readonly marks: Uint32Array<ArrayBufferLike>;
+  readonly lines: number;
+}
+
 /** One line in 16 has its offset in a table, so that a line number costs at most 16 short searches. */
 const LINES_PER_MARK = 16;
 
 export class LineNumbers {
   readonly #files: FileSpan[] = [];
-  #marks = new Uint32Array(64);
+  #marks: Uint32Array<ArrayBufferLike> = new Uint32Array(64);
   #lines = 0;
 
   get byteLength(): number {
     return this.#marks.byteLength;
+  }
+
+  /** Moves the table to where other threads can read it: no line is added any more. */
+  share(): SharedLines {
+    this.#marks = inSharedMemory(this.#marks);
+    return { files: this.#files, marks: this.#marks, lines: this.#lines };
+  }
+
+  /** Reads what another thread shares, instead of what was here. */
+  take({ files, marks, lines }: SharedLines): void {
+    this.#files.splice(0, Infinity, ...files);
+    this.#marks = marks;
+    this.#lines = lines;
   }
 
   /** A file starts at `offset`; from a file without a name on, nothing has a place. */

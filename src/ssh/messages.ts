@@ -1,4 +1,4 @@
-/** Message numbers, RFC 4250 §4.1 and RFC 8308, 5656. */
+/** Message numbers, RFC 4250 §4.1 and RFC 8308, 5656, 4419. 30 to 49 mean what the key exchange method makes of them. */
 export const MSG = {
   DISCONNECT: 1,
   IGNORE: 2,
@@ -11,6 +11,10 @@ export const MSG = {
   NEWKEYS: 21,
   KEX_ECDH_INIT: 30,
   KEX_ECDH_REPLY: 31,
+  KEX_DH_GEX_GROUP: 31,
+  KEX_DH_GEX_INIT: 32,
+  KEX_DH_GEX_REPLY: 33,
+  KEX_DH_GEX_REQUEST: 34,
   USERAUTH_REQUEST: 50,
   USERAUTH_FAILURE: 51,
   USERAUTH_SUCCESS: 52,

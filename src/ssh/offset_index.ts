@@ -4,14 +4,30 @@
  * Open addressing over `slots`; a slot names the last record of its key. Records of one key form a ring in the order of
  * insertion: `next[last]` is ~first, so that adding is O(1) even when one name stands on every line.
  * A record takes 12 bytes and a distinct key 8 to 16 in `slots` (load between a quarter and a half).
+ *
+ * The tables can be shared with other threads; who adds to shared ones gets tables of its own first.
  */
+import { inSharedMemory } from '../util/shared_memory.ts';
+
+/** Tables in memory that threads share; crosses as it is. */
+export interface SharedOffsets {
+  readonly slots: Int32Array<ArrayBufferLike>;
+  readonly offsets: Uint32Array<ArrayBufferLike>;
+  readonly hashes: Int32Array<ArrayBufferLike>;
+  readonly next: Int32Array<ArrayBufferLike>;
+  readonly keys: number;
+  readonly count: number;
+}
+
 export class OffsetIndex {
-  #slots = new Int32Array(16).fill(-1);
-  #offsets = new Uint32Array(8);
-  #hashes = new Int32Array(8);
-  #next = new Int32Array(8);
+  #slots: Int32Array<ArrayBufferLike> = new Int32Array(16).fill(-1);
+  #offsets: Uint32Array<ArrayBufferLike> = new Uint32Array(8);
+  #hashes: Int32Array<ArrayBufferLike> = new Int32Array(8);
+  #next: Int32Array<ArrayBufferLike> = new Int32Array(8);
   #keys = 0;
   #count = 0;
+  /** Others read the tables: they are not written to. */
+  #shared = false;
   readonly #equalsAt: (offset: number, bytes: Buffer, length: number) => boolean;
 
   /** `equalsAt` says whether the key at an offset of the text is `bytes`. */
@@ -46,7 +62,30 @@ export class OffsetIndex {
     return next < 0 ? -1 : next;
   }
 
+  /** Moves the tables to where other threads can read them. */
+  share(): SharedOffsets {
+    this.#slots = inSharedMemory(this.#slots);
+    this.#offsets = inSharedMemory(this.#offsets);
+    this.#hashes = inSharedMemory(this.#hashes);
+    this.#next = inSharedMemory(this.#next);
+    this.#shared = true;
+    const [slots, offsets, hashes, next] = [this.#slots, this.#offsets, this.#hashes, this.#next];
+    return { slots, offsets, hashes, next, keys: this.#keys, count: this.#count };
+  }
+
+  /** Reads what another thread shares, instead of what was here. */
+  take({ slots, offsets, hashes, next, keys, count }: SharedOffsets): void {
+    this.#slots = slots;
+    this.#offsets = offsets;
+    this.#hashes = hashes;
+    this.#next = next;
+    this.#keys = keys;
+    this.#count = count;
+    this.#shared = true;
+  }
+
   add(hash: number, offset: number, bytes: Buffer, length: number): void {
+    if (this.#shared) this.#part();
     if (this.#count === this.#offsets.length) this.#resize(this.#count * 2);
     const record = this.#count++;
     this.#offsets[record] = offset;
@@ -68,6 +107,13 @@ export class OffsetIndex {
     if (this.#offsets.length > this.#count) this.#resize(Math.max(8, this.#count));
   }
 
+  /** From here on the tables are this thread's own. */
+  #part(): void {
+    this.#slots = Int32Array.from(this.#slots);
+    this.#resize(Math.max(8, this.#count));
+    this.#shared = false;
+  }
+
   /** The slot that holds this key, or the free one where it belongs. */
   #slotOf(hash: number, bytes: Buffer, length: number): number {
     const mask = this.#slots.length - 1;
@@ -79,7 +125,7 @@ export class OffsetIndex {
   }
 
   #resize(capacity: number): void {
-    const copy = <T extends Int32Array | Uint32Array>(into: T, from: T): T => {
+    const copy = <T extends Int32Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>>(into: T, from: T): T => {
       into.set(from.subarray(0, this.#count));
       return into;
     };

@@ -1,5 +1,6 @@
 /** What comes: bytes in pieces of any size, packets out of them. */
-import { type Opened, type Opener, PlainCipher } from './cipher.ts';
+import type { Opened, Opener } from './cipher/packet.ts';
+import { PlainCipher } from './cipher/plain.ts';
 
 const NOTHING = Buffer.alloc(0);
 /** A buffer above this is not kept for a few bytes. */
@@ -49,7 +50,7 @@ export class PacketReader {
   /** The size of the packet at `offset`; 0 where it is not whole. Throws `protocol`. */
   size(buffer: Buffer, offset: number): number {
     const available = buffer.length - offset;
-    const size = this.#opener.size(buffer, offset, available);
+    const size = this.#opener.size(buffer, offset, available, this.sequence);
     return size > available ? 0 : size;
   }
 

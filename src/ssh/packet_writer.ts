@@ -8,7 +8,8 @@
 
 import { freeBytes } from '../util/free_bytes.ts';
 import type { ByteStream } from './byte_stream.ts';
-import { PlainCipher, type Sealer } from './cipher.ts';
+import type { Sealer } from './cipher/packet.ts';
+import { PlainCipher } from './cipher/plain.ts';
 import { Reader, Writer } from './wire.ts';
 
 /** Bytes in the stream above which data waits; above Node's high-water mark of 64 KiB, so that `drained` follows. */
@@ -21,6 +22,8 @@ export const MOST_HELD = 1024 * 1024;
 const DUE = 64 * 1024;
 /** More than this is written from where it was sealed, without a copy. */
 const COPIED = 8 * 1024;
+/** Room for our KEXINIT, the largest packet of most connections: 1,064 bytes with all that is offered. */
+const USUAL_SIZE = 1280;
 /** Room for what is due and the packet that made it so, with its protection. */
 const SPARE_SIZE = DUE + 36 * 1024;
 /** Buffers of all connections that wait for the next large write: 3.1 MiB. */
@@ -53,7 +56,7 @@ export class PacketWriter {
 
   /** Seals the packet that is in `packet`, after its 5 free bytes. */
   seal(packet: Writer): void {
-    this.#out ??= packet.length > COPIED ? (spare.pop() ?? new Writer(SPARE_SIZE)) : new Writer(1024);
+    this.#out ??= packet.length > COPIED ? (spare.pop() ?? new Writer(SPARE_SIZE)) : new Writer(USUAL_SIZE);
     const before = this.#out.length;
     this.#sealer.seal(packet, this.#sequence, this.#out);
     this.#sequence = (this.#sequence + 1) >>> 0;

@@ -175,10 +175,12 @@ function ed25519Signer(key: KeyObject): Signer {
 }
 
 function rsaSigner(key: KeyObject): Signer {
-  const hashes: Readonly<Record<string, string | undefined>> = { 'rsa-sha2-512': 'sha512', 'rsa-sha2-256': 'sha256' };
+  const modern = { 'rsa-sha2-512': 'sha512', 'rsa-sha2-256': 'sha256' };
+  // Never with SHA-1 by itself; who names that gets it.
+  const hashes: Readonly<Record<string, string | undefined>> = { ...modern, 'ssh-rsa': 'sha1' };
   return {
     keyType: 'ssh-rsa',
-    signatureAlgorithms: Object.keys(hashes),
+    signatureAlgorithms: Object.keys(modern),
     sign(data, algorithm) {
       const hash = hashes[algorithm];
       if (hash === undefined) throw wrongAlgorithm('ssh-rsa', algorithm);

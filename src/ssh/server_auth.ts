@@ -69,6 +69,11 @@ export class ServerAuth {
     const signed = reader.boolean();
     const algorithm = reader.text();
     const blob = reader.string();
+    // SHA-1, as no server of today takes it.
+    if (algorithm === 'ssh-rsa') {
+      this.#refuse(true);
+      return;
+    }
     const attempt: LoginAttempt = { user, method: 'publickey', blob, signed };
     if (!signed) {
       if (!this.#user.authenticate(attempt)) {

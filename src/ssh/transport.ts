@@ -7,7 +7,7 @@
  *   any ──error, DISCONNECT, end──▶ closed
  *
  * kexinit    our KEXINIT is out, the peer's is not here
- * exchange   both are known; the client's public value is out
+ * exchange   both are known; the client's public value is out, or what it says first. Work on the thread pool holds reading back
  * newkeys    our NEWKEYS is out: what leaves now is under the new keys
  *
  * The identification leaves at connect, KEXINIT as soon as the peer's identification is there. After NEWKEYS the user
@@ -17,9 +17,10 @@
  */
 import type { Arena } from './arena.ts';
 import type { ByteStream } from './byte_stream.ts';
-import type { Opener } from './cipher.ts';
+import type { Opener } from './cipher/packet.ts';
 import { disconnectCode, disconnectedError, hangUpError, protocolError, type SshError, toSshError } from './errors.ts';
-import { type Exchange, type ExchangeResult, startExchange } from './exchange.ts';
+import type { Exchange, ExchangeMessage, ExchangeResult, ExchangeStep } from './exchange.ts';
+import { startExchange } from './exchange_start.ts';
 import { readServerSigAlgs, writeServerSigAlgs } from './ext_info.ts';
 import { IDENTIFICATION, IdentificationReader } from './identification.ts';
 import { KexInits } from './kexinit.ts';
@@ -299,6 +300,15 @@ export class TransportLayer {
     );
   }
 
+  /** As `#hold`, with what it resolves to. */
+  #holdFor<T>(promise: Promise<T>, next: (value: T) => void): void {
+    let then = () => {};
+    const known = promise.then((value) => {
+      then = () => next(value);
+    });
+    this.#hold(known, () => then());
+  }
+
   #sendKexInit(): void {
     this.#mode = 'kexinit';
     this.#kexInits.write(this.packet(MSG.KEXINIT));
@@ -362,9 +372,20 @@ export class TransportLayer {
       return;
     }
     if (this.#mode !== 'exchange' || !this.#exchange) throw protocolError(`unexpected key exchange message ${type}`);
-    const result = this.#exchange.message(type, reader);
-    if (result.hostKey) this.#hold(this.#user.hostKey(result.hostKey), () => this.#exchanged(result));
-    else this.#exchanged(result);
+    const step = this.#exchange.message(type, reader);
+    if (step instanceof Promise) this.#holdFor(step, (taken) => this.#kexStep(taken));
+    else this.#kexStep(step);
+  }
+
+  #kexStep(step: ExchangeStep): void {
+    if (!('deriveKeys' in step)) this.#sendKexMessage(step);
+    else if (step.hostKey) this.#hold(this.#user.hostKey(step.hostKey), () => this.#exchanged(step));
+    else this.#exchanged(step);
+  }
+
+  #sendKexMessage({ type, body }: ExchangeMessage): void {
+    this.packet(type).raw(body);
+    this.#out.seal(this.#arena.packet);
   }
 
   #peerKexInitMessage(reader: Reader): void {
@@ -375,17 +396,18 @@ export class TransportLayer {
     this.#mode = 'exchange';
     const context = this.#kexInits.context(negotiated, this.#peerIdentification);
     this.#exchange = startExchange(context, this.#options.keys);
-    if (this.#exchange.init === undefined) return;
+    if (this.#exchange.init === undefined) {
+      const begun = this.#exchange.begin?.();
+      if (begun !== undefined) this.#holdFor(begun, (message) => this.#sendKexMessage(message));
+      return;
+    }
     this.packet(MSG.KEX_ECDH_INIT).string(this.#exchange.init);
     this.#out.seal(this.#arena.packet);
   }
 
   /** The secret is shared: our NEWKEYS leaves, and all that follows it is under the new keys. */
   #exchanged(result: ExchangeResult): void {
-    if (result.reply) {
-      this.packet(MSG.KEX_ECDH_REPLY).raw(result.reply);
-      this.#out.seal(this.#arena.packet);
-    }
+    if (result.reply) this.#sendKexMessage(result.reply);
     if (this.#initial) {
       this.#sessionId = result.hash;
       this.#exchangeSignature = result.signature ?? NOTHING;

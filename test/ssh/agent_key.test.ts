@@ -180,6 +180,13 @@ describe('a key of an agent', () => {
 
   it('does not sign with an algorithm it does not have', async () => {
     const key = agentKey(signer(Buffer.alloc(0)), rsa);
-    await expect(key.sign(DATA, 'ssh-rsa')).rejects.toMatchObject({ code: 'internal' });
+    await expect(key.sign(DATA, 'ssh-ed25519')).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  it('asks for SHA-1 where the caller names it', async () => {
+    const signature = Buffer.concat([str('ssh-rsa'), str('signed')]);
+    const key = agentKey(signer(signature), rsa);
+    expect(key.signatureAlgorithms).toEqual(['rsa-sha2-512', 'rsa-sha2-256']);
+    expect(await key.sign(DATA, 'ssh-rsa')).toEqual(signature);
   });
 });

@@ -1,5 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_PREFERENCES, type Negotiated, Offer, type Preferences } from '../../src/ssh/algorithms.ts';
+import {
+  CIPHERS,
+  DEFAULT_PREFERENCES,
+  HOST_KEY_ALGORITHMS,
+  KEX_ALGORITHMS,
+  MACS,
+  type Negotiated,
+  Offer,
+  type Preferences,
+} from '../../src/ssh/algorithms.ts';
+import { isCertificateType } from '../../src/ssh/certificate.ts';
 import { SshError } from '../../src/ssh/errors.ts';
 import { bool, str, u32 } from './bytes.ts';
 
@@ -94,11 +106,11 @@ describe('negotiation', () => {
   });
 
   it.each<[Partial<Lists>, string]>([
-    [{ kex: 'diffie-hellman-group1-sha1' }, 'no common key exchange; client: curve25519-sha256,'],
+    [{ kex: 'diffie-hellman-group1-sha1' }, 'server: diffie-hellman-group1-sha1; client: curve25519-sha256,'],
     [{ hostKey: 'ssh-dss' }, 'no common host key algorithm;'],
     [{ ciphers: '3des-cbc,aes128-cbc' }, 'server: 3des-cbc,aes128-cbc'],
     [{ ciphers: 'aes128-ctr', macs: 'hmac-md5' }, 'no common MAC to the server;'],
-    [{ compression: 'zlib' }, 'no common compression to the server; client: none; server: zlib'],
+    [{ compression: 'zlib' }, 'no common compression to the server; server: zlib; client: none'],
     [{ kex: '' }, 'no common key exchange;'],
     [{ kex: 'ext-info-s,kex-strict-s-v00@openssh.com' }, 'no common key exchange;'],
   ])('%j is refused with both lists', (lists, message) => {
@@ -168,5 +180,43 @@ describe('a guessed packet', () => {
     ['is of what was agreed on, but not what we want most', { follows: true, kex: 'ecdh-sha2-nistp256' }, true],
   ])('%s', (_what, lists, ignored) => {
     expect(negotiate('server', lists).ignoreGuess).toBe(ignored);
+  });
+});
+
+it('says which option would allow an algorithm that both have, and none where there is none', () => {
+  const messageOf = (lists: Partial<typeof PEER>) => {
+    try {
+      new Offer('client').negotiate(tail(lists));
+    } catch (error) {
+      return error instanceof SshError ? error.message : '';
+    }
+    return 'agreed';
+  };
+  expect(messageOf({ kex: 'diffie-hellman-group14-sha1,x' })).toMatch(
+    /key exchange; KexAlgorithms=\+diffie-hellman-group14-sha1 would allow one that both have; server: /,
+  );
+  expect(messageOf({ ciphers: '3des-cbc,aes256-cbc' })).toContain('Ciphers=+aes256-cbc would');
+  expect(messageOf({ hostKey: 'ssh-rsa' })).toContain('HostKeyAlgorithms=+ssh-rsa would');
+  expect(messageOf({ ciphers: 'aes128-ctr', macs: 'hmac-sha1' })).toContain('MACs=+hmac-sha1 would');
+  expect(messageOf({ ciphers: '3des-cbc' })).toMatch(/to the server; server: 3des-cbc; client: aes/);
+});
+
+describe('the page about ssh_config', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/ssh-config.md'), 'utf8');
+  const names = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!);
+  const rest = (known: readonly string[], offered: readonly string[]) =>
+    known.filter((name) => !offered.includes(name));
+
+  it.each([
+    ['KexAlgorithms', DEFAULT_PREFERENCES.kex, KEX_ALGORITHMS],
+    ['HostKeyAlgorithms', DEFAULT_PREFERENCES.hostKey.filter((name) => !isCertificateType(name)), HOST_KEY_ALGORITHMS],
+    ['Ciphers', DEFAULT_PREFERENCES.ciphers, CIPHERS.map(({ name }) => name)],
+    ['MACs', DEFAULT_PREFERENCES.macs, MACS.map(({ name }) => name)],
+  ])('says of %s what is offered, in this order, and what is not', (keyword, offered, known) => {
+    const row = page.split('\n').find((line) => line.startsWith(`| \`${keyword}\` | \`${offered[0]}`))!;
+    const [, , told, weak] = row.split('|');
+    expect(names(told!)).toEqual(offered);
+    const plain = known.filter((name) => !isCertificateType(name));
+    expect(names(weak!)).toEqual(rest(plain, offered));
   });
 });

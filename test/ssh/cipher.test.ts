@@ -2,7 +2,9 @@ import { createCipheriv, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CIPHERS, MACS } from '../../src/ssh/algorithms.ts';
-import { createOpener, createSealer, type DirectionKeys, type Opener, PlainCipher } from '../../src/ssh/cipher.ts';
+import type { Opener } from '../../src/ssh/cipher/packet.ts';
+import { PlainCipher } from '../../src/ssh/cipher/plain.ts';
+import { createOpener, createSealer, type DirectionKeys } from '../../src/ssh/cipher.ts';
 import { SshError } from '../../src/ssh/errors.ts';
 import { MAX_PACKET } from '../../src/ssh/messages.ts';
 import { Writer } from '../../src/ssh/wire.ts';
@@ -46,7 +48,7 @@ function open(opener: Opener, bytes: Buffer, sizes: readonly number[], sequence 
     at += chunk.length;
     pending = Buffer.concat([pending, chunk]);
     for (;;) {
-      const size = opener.size(pending, 0, pending.length);
+      const size = opener.size(pending, 0, pending.length, (sequence + payloads.length) >>> 0);
       if (size === 0 || size > pending.length) break;
       const { plain, start, end } = opener.open(pending, 0, size, (sequence + payloads.length) >>> 0);
       payloads.push(Buffer.from(plain.subarray(start, end)));
@@ -108,11 +110,12 @@ describe.each(NAMED)('%s', (_name, suite) => {
   it('refuses a packet out of its turn: dropped, repeated, or counted otherwise', () => {
     const keys = keysFor(suite);
     const [first, second] = seal(keys, [Buffer.from('first'), Buffer.from('second')]);
-    expect(reasonOf(() => open(createOpener(keys), second!, [second!.length]))).toBe('protocol');
-    expect(reasonOf(() => open(createOpener(keys), Buffer.concat([first!, first!]), [1000]))).toBe('protocol');
-    // An AEAD counts by its nonce, not by the sequence number.
-    const counted = reasonOf(() => open(createOpener(keys), first!, [1000], 1));
-    expect(counted).toBe(suite.cipher.aead ? 'opened' : 'protocol');
+    expect(reasonOf(() => openOne(keys, Buffer.concat([second!, GARBAGE])))).toBe('protocol');
+    const repeated = Buffer.concat([first!, first!, GARBAGE]);
+    expect(reasonOf(() => open(createOpener(keys), repeated, [repeated.length]))).toBe('protocol');
+    // AES-GCM counts by its nonce, not by the sequence number.
+    const counted = reasonOf(() => openOne(keys, Buffer.concat([first!, GARBAGE]), 1));
+    expect(counted).toBe(suite.cipher.mode === 'gcm' ? 'opened' : 'protocol');
   });
 
   it('refuses a packet under other keys', () => {
@@ -124,16 +127,29 @@ describe.each(NAMED)('%s', (_name, suite) => {
 });
 
 /** Opens the first packet of `bytes` with fresh keys. */
-function openOne(keys: DirectionKeys, bytes: Buffer): void {
+function openOne(keys: DirectionKeys, bytes: Buffer, sequence = 0): void {
   const opener = createOpener(keys);
-  opener.open(bytes, 0, opener.size(bytes, 0, bytes.length), 0);
+  opener.open(bytes, 0, opener.size(bytes, 0, bytes.length, sequence), sequence);
 }
 
-/** The plain packet that all suites protect, padded to blocks of 16 with zeros. */
-function padded(payload: Buffer, lengthCounts: boolean): Buffer {
+/** Of RFC 8439 §2.5, in numbers of any size, so that the library's is not checked with itself. */
+function poly1305(key: Buffer, message: Buffer): Buffer {
+  const littleEndian = (bytes: Buffer) => BigInt(`0x${Buffer.from(bytes).reverse().toString('hex') || '0'}`);
+  const r = littleEndian(key.subarray(0, 16)) & 0x0ffffffc0ffffffc0ffffffc0fffffffn;
+  let sum = 0n;
+  for (let at = 0; at < message.length; at += 16) {
+    const block = Buffer.concat([message.subarray(at, at + 16), Buffer.of(1)]);
+    sum = ((sum + littleEndian(block)) * r) % (2n ** 130n - 5n);
+  }
+  const tag = (sum + littleEndian(key.subarray(16))) % 2n ** 128n;
+  return Buffer.from(tag.toString(16).padStart(32, '0'), 'hex').reverse();
+}
+
+/** The plain packet that all suites protect, padded to blocks with zeros. */
+function padded(payload: Buffer, lengthCounts: boolean, block = 16): Buffer {
   const head = lengthCounts ? 5 : 1;
-  let padding = 16 - ((head + payload.length) % 16);
-  if (padding < 4) padding += 16;
+  let padding = block - ((head + payload.length) % block);
+  if (padding < 4) padding += block;
   return Buffer.concat([u32(1 + payload.length + padding), Buffer.of(padding), payload, Buffer.alloc(padding)]);
 }
 
@@ -173,6 +189,45 @@ describe('on the wire', () => {
     expect(seal(keys, [payload, payload, payload], sequence)).toEqual(byHand);
   });
 
+  it('poly1305 by hand is that of RFC 8439 §2.5.2', () => {
+    const key = Buffer.from('85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b', 'hex');
+    const tag = poly1305(key, Buffer.from('Cryptographic Forum Research Group'));
+    expect(tag.toString('hex')).toBe('a8061dc1305136c6c22b8baf0c0127a9');
+  });
+
+  it('chacha20-poly1305: length and packet by a key each, and a tag over both', () => {
+    const suite = SUITES.find(({ cipher }) => cipher.mode === 'chacha')!;
+    const keys = keysFor(suite);
+    const stream = (key: Buffer, counter: number, sequence: number, bytes: Buffer) => {
+      const iv = Buffer.concat([Buffer.of(counter), Buffer.alloc(7), u32(0), u32(sequence)]);
+      return createCipheriv('chacha20', key, iv).update(bytes);
+    };
+    const [main, length] = [keys.key.subarray(0, 32), keys.key.subarray(32)];
+    const sequence = 0xfffffffe;
+    const byHand = [sequence, sequence + 1, 0].map((number) => {
+      const plain = padded(payload, false, 8);
+      const head = stream(length, 0, number, plain.subarray(0, 4));
+      const text = Buffer.concat([head, stream(main, 1, number, plain.subarray(4))]);
+      return Buffer.concat([text, poly1305(stream(main, 0, number, Buffer.alloc(32)), text)]);
+    });
+    expect(seal(keys, [payload, payload, payload], sequence)).toEqual(byHand);
+  });
+
+  it.each(MACS.map((mac) => [mac.name, mac] as const))('aes-cbc with %s: one chain over all packets', (_name, mac) => {
+    const suite = SUITES.find(({ cipher, mac: candidate }) => cipher.name === 'aes256-cbc' && candidate === mac)!;
+    const keys = keysFor(suite);
+    const cipher = createCipheriv('aes-256-cbc', keys.key, keys.iv).setAutoPadding(false);
+    const byHand = [0, 1].map((number) => {
+      const plain = padded(payload, !mac.etm);
+      const text = mac.etm
+        ? Buffer.concat([plain.subarray(0, 4), cipher.update(plain.subarray(4))])
+        : cipher.update(plain);
+      const covered = mac.etm ? text : plain;
+      return Buffer.concat([text, createHmac(mac.hash, keys.macKey).update(u32(number)).update(covered).digest()]);
+    });
+    expect(seal(keys, [payload, payload])).toEqual(byHand);
+  });
+
   it('without protection: blocks of 8, at least 4 bytes of padding', () => {
     for (let length = 1; length < 40; length++) {
       const bytes = Buffer.alloc(length, 7);
@@ -202,9 +257,29 @@ describe('lengths that lie', () => {
     for (const length of [0, 15, 17, MAX_PACKET + 16, 0xfffffff0]) {
       const bytes = Buffer.concat([u32(length), Buffer.alloc(64)]);
       // Where the length is encrypted these are other lengths, and mostly impossible ones too.
-      if (suite.mac && !suite.mac.etm) continue;
-      expect(reasonOf(() => createOpener(keysFor(suite)).size(bytes, 0, bytes.length))).toBe('protocol');
+      if ((suite.mac && !suite.mac.etm) || suite.cipher.mode === 'chacha') continue;
+      expect(reasonOf(() => createOpener(keysFor(suite)).size(bytes, 0, bytes.length, 0))).toBe('protocol');
     }
-    expect(createOpener(keysFor(suite)).size(Buffer.alloc(3), 0, 3)).toBe(0);
+    expect(createOpener(keysFor(suite)).size(Buffer.alloc(3), 0, 3, 0)).toBe(0);
+  });
+
+  it('aes-cbc: whatever is wrong with a packet, it ends the connection after as many bytes, so that nobody learns which', () => {
+    const suite = SUITES.find(({ cipher, mac }) => cipher.name === 'aes128-cbc' && mac?.etm === false)!;
+    const keys = keysFor(suite);
+    const [packet] = seal(keys, [Buffer.alloc(100)]);
+    for (const at of [0, 3, 40, packet!.length - 1]) {
+      const bytes = Buffer.concat([packet!, GARBAGE]);
+      bytes[at]! ^= 1;
+      const opener = createOpener(keys);
+      for (const available of [16, packet!.length, 5000, MAX_PACKET - 1]) {
+        const size = opener.size(bytes.subarray(0, available), 0, available, 0);
+        // Before all of it is here, a packet whose length is possible is as long as it says.
+        expect([at, size === MAX_PACKET || (available < packet!.length && size === packet!.length)]).toEqual([
+          at,
+          true,
+        ]);
+      }
+      expect(reasonOf(() => opener.open(bytes, 0, MAX_PACKET, 0))).toBe('protocol');
+    }
   });
 });

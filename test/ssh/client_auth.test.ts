@@ -19,10 +19,10 @@ class Server {
   #packet = new Writer(64);
   readonly #shared = new Writer(4096);
 
-  constructor(credentials: Partial<Credentials>) {
+  constructor(credentials: Partial<Credentials>, serverSigAlgs?: readonly string[]) {
     const transport = {
       sessionId: Buffer.alloc(32, 7),
-      serverSigAlgs: undefined,
+      serverSigAlgs,
       packet: (type: number) => {
         this.#packet = this.#shared.reset().byte(type);
         return this.#packet;
@@ -364,5 +364,47 @@ describe('a key that signs later', () => {
     expect(server.sent.slice(1)).toEqual(['query ssh-ed25519', 'password xyzzy']);
     await server.refuses(ALL);
     expect(server.error).toMatchObject({ detail: { tried: ['publickey SHA256:x (locked)', 'password'] } });
+  });
+});
+
+describe('an RSA key', () => {
+  /** What it signed with. */
+  function rsaKey(...signatureAlgorithms: string[]): { readonly rsa: AuthKey; readonly by: string[] } {
+    const by: string[] = [];
+    const sign: AuthKey['sign'] = (_data, algorithm) => {
+      by.push(algorithm);
+      return Buffer.from('signature');
+    };
+    return { rsa: { ...key(sign), signatureAlgorithms }, by };
+  }
+
+  it('signs by SHA-1 where that is allowed, after the others, for a server that says nothing of its algorithms', async () => {
+    const { rsa, by } = rsaKey('rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa');
+    const server = new Server({ keys: [rsa] });
+    expect(by).toEqual(['rsa-sha2-512']);
+    await server.refuses('publickey');
+    expect(by).toEqual(['rsa-sha2-512', 'ssh-rsa']);
+    await server.accepts();
+    expect(server.succeeded).toBe(true);
+  });
+
+  it('does not where the server takes better, or it is not allowed', async () => {
+    const modern = rsaKey('rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa');
+    const server = new Server({ keys: [modern.rsa] }, ['ssh-ed25519', 'rsa-sha2-256', 'ssh-rsa']);
+    await server.refuses('publickey');
+    expect(modern.by).toEqual(['rsa-sha2-256']);
+    expect(server.error).toMatchObject({ reason: 'auth' });
+    const usual = rsaKey('rsa-sha2-512', 'rsa-sha2-256');
+    await new Server({ keys: [usual.rsa] }).refuses('publickey');
+    expect(usual.by).toEqual(['rsa-sha2-512']);
+  });
+
+  it('does at once where nothing else is allowed, or the server takes nothing else', () => {
+    const only = rsaKey('ssh-rsa');
+    new Server({ keys: [only.rsa] });
+    expect(only.by).toEqual(['ssh-rsa']);
+    const both = rsaKey('rsa-sha2-512', 'ssh-rsa');
+    new Server({ keys: [both.rsa] }, ['ssh-rsa']);
+    expect(both.by).toEqual(['ssh-rsa']);
   });
 });

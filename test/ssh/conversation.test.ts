@@ -1,10 +1,13 @@
 /** Both halves in memory, in whatever pieces the bytes arrive. */
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { startCommand } from '../../src/simulator/commands.ts';
 import { CIPHERS, KEX_ALGORITHMS, MACS } from '../../src/ssh/algorithms.ts';
+import type { SshError } from '../../src/ssh/errors.ts';
+import { poolBusy } from '../../src/ssh/kex/pool.ts';
 import { MSG } from '../../src/ssh/messages.ts';
+import { parsePrivateKey } from '../../src/ssh/private_key.ts';
 import type { StartCommand } from '../../src/ssh/server_session.ts';
 import { seededRandom } from './bytes.ts';
 import { type ClientHalf, type HalvesOptions, join } from './halves.ts';
@@ -206,4 +209,46 @@ describe('a rekey', () => {
     await echoThrough(client, () => link.settle(pieces([5000])));
     expect(client.hostKeys).toBeGreaterThan(2);
   });
+
+  it.each(KEX_ALGORITHMS)('by %s', async (kex) => {
+    const { link, client } = await loggedIn({ preferences: { kex: [kex] }, clientRekeyBytes: 200_000 });
+    await echoThrough(client, () => link.settle(pieces([5000])));
+    expect(client.hostKeys).toBeGreaterThan(2);
+  });
+});
+
+describe('a key exchange on the thread pool', () => {
+  it.each(['client', 'server'] as const)('whose connection ends at its %s meanwhile is forgotten', async (side) => {
+    const { link, client, server } = join(commands, { preferences: { kex: ['diffie-hellman-group16-sha512'] } });
+    const half = side === 'client' ? client : server;
+    let ended = false;
+    // The first piece after which somebody is at work.
+    await link.settle(() => {
+      if (!ended && poolBusy() > 0) {
+        ended = true;
+        half.ended();
+      }
+      return 100;
+    });
+    expect(ended).toBe(true);
+    expect(poolBusy()).toBe(0);
+    expect(half.closed?.reason).toBe('closed');
+  });
+});
+
+it('our server half takes no signature by SHA-1', async () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  const key = parsePrivateKey(pem, { source: 'a test' });
+  const login = async (signatureAlgorithms: readonly string[]) => {
+    const { publicBlob, fingerprint } = key;
+    const named = { publicBlob, fingerprint, signatureAlgorithms, sign: key.sign.bind(key) };
+    const { link, client } = join(commands, { credentials: { user: 'tester', keys: [named] } });
+    await link.settle();
+    return client.ready.then(
+      () => 'in',
+      (error: SshError) => error.reason,
+    );
+  };
+  expect([await login(['rsa-sha2-256']), await login(['ssh-rsa'])]).toEqual(['in', 'auth']);
 });

@@ -7,6 +7,7 @@
  * bytes     on the wire: what is not plaintext dies in the MAC, so this meets identification and key exchange most
  * messages  a relay with the keys of both sides changes payloads, so this meets every parser above the transport
  */
+import { CIPHERS, KEX_ALGORITHMS, MACS, type Preferences } from '../../src/ssh/algorithms.ts';
 import { SshError } from '../../src/ssh/errors.ts';
 import { MSG } from '../../src/ssh/messages.ts';
 import type { StartCommand } from '../../src/ssh/server_session.ts';
@@ -179,12 +180,22 @@ async function soon(promise: Promise<string>): Promise<string> {
   return Promise.race([promise, late]);
 }
 
+/** One algorithm of each kind that both halves can do, those included that they offer to nobody by themselves. */
+function suite(random: Random): Partial<Preferences> {
+  const one = (names: readonly string[]) => [names[random.below(names.length)]!];
+  return {
+    kex: one(KEX_ALGORITHMS),
+    ciphers: one(CIPHERS.map(({ name }) => name)),
+    macs: one(MACS.map(({ name }) => name)),
+  };
+}
+
 async function fuzzBytes(random: Random, percent: number): Promise<FuzzResult> {
   const ways = { toClient: new Mischief(random, percent), toServer: new Mischief(random, percent) };
   const touched = (['toClient', 'toServer', 'both'] as const)[random.below(3)]!;
   const tamper = (way: 'toClient' | 'toServer', bytes: Buffer) =>
     touched === way || touched === 'both' ? ways[way].pieces(bytes) : [bytes];
-  const { link, client, server } = join(command(random), { ...PASSWORD, tamper });
+  const { link, client, server } = join(command(random), { ...PASSWORD, tamper, preferences: suite(random) });
   const talking = talk(client, random);
   talking.catch(() => {});
   const size = sizes(random);

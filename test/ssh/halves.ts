@@ -9,6 +9,7 @@ import { Arena } from '../../src/ssh/arena.ts';
 import type { ByteStream } from '../../src/ssh/byte_stream.ts';
 import { ClientAuth, type Credentials } from '../../src/ssh/client_auth.ts';
 import type { SshError } from '../../src/ssh/errors.ts';
+import { poolBusy } from '../../src/ssh/kex/pool.ts';
 import { MSG } from '../../src/ssh/messages.ts';
 import { Mux } from '../../src/ssh/mux.ts';
 import { parsePrivateKey } from '../../src/ssh/private_key.ts';
@@ -77,7 +78,8 @@ export class Link {
         // Promises and setImmediate of the halves get their turn now and then, as between two reads of a socket.
         if (pieces % 16 === 0) await turn();
       } else {
-        quiet++;
+        // A key exchange on the thread pool is not the end of a conversation.
+        if (poolBusy() === 0) quiet++;
         await turn();
       }
     }

@@ -1,4 +1,5 @@
 /** Servers that break the rules before anybody is logged in. Each ends in a typed error, and by the client's own doing. */
+import { getDiffieHellman } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { MSG } from '../../src/ssh/messages.ts';
 import { bool, mpint, msg, plainPacket, seededRandom, str, u32 } from './bytes.ts';
@@ -117,7 +118,7 @@ describe('KEXINIT', () => {
         peer.send(peer.kexInit({ 2: '3des-cbc' }));
       },
       reason: 'algorithm',
-      says: 'no common cipher to the server; client: aes128-ctr,aes128-gcm@openssh.com,',
+      says: 'no common cipher to the server; server: 3des-cbc; client: aes128-ctr,aes128-gcm@openssh.com,',
     },
     {
       name: 'twice',
@@ -183,6 +184,107 @@ describe('the answer to the key exchange', () => {
     },
   ];
   it.each(cases)('$name', check);
+});
+
+/** A reply that gets no further than its public value. */
+const replying = (type: number, value: Uint8Array) => msg(type, str(PUPPET_KEY), mpint(value), str('a signature'));
+
+/** As an mpint may not be: with zeros that it does not need, or negative. */
+const badMpint = (value: Uint8Array) => msg(MSG.KEX_ECDH_REPLY, str(PUPPET_KEY), str(value), str('a signature'));
+
+describe('the answer to the key exchange, on the thread pool', () => {
+  const group14 = { options: { kex: 'diffie-hellman-group14-sha256' } } as const;
+  const nistp521 = { options: { kex: 'ecdh-sha2-nistp521' } } as const;
+  const prime = getDiffieHellman('modp14').getPrime();
+  const below = Buffer.from(prime);
+  below[below.length - 1]! -= 1;
+  const { KEX_ECDH_REPLY } = MSG;
+  const small = Buffer.alloc(256, 0x11);
+  const cases: readonly Case[] = [
+    { name: '0', script: agreed(replying(KEX_ECDH_REPLY, Buffer.of(0))), says: 'positive mpint', ...group14 },
+    { name: '1', script: agreed(replying(KEX_ECDH_REPLY, Buffer.of(1))), says: 'between 1 and p-1', ...group14 },
+    { name: 'p-1', script: agreed(replying(KEX_ECDH_REPLY, below)), says: 'between 1 and p-1', ...group14 },
+    { name: 'p', script: agreed(replying(KEX_ECDH_REPLY, prime)), says: 'between 1 and p-1', ...group14 },
+    { name: 'a negative number', script: agreed(badMpint(Buffer.alloc(256, 0xff))), says: 'positive', ...group14 },
+    { name: 'with zeros before it', script: agreed(badMpint(Buffer.alloc(256))), says: 'positive', ...group14 },
+    {
+      name: 'a number that somebody else signed',
+      script: agreed(
+        msg(
+          KEX_ECDH_REPLY,
+          str(PUPPET_KEY),
+          mpint(small),
+          str(Buffer.concat([str('ssh-ed25519'), str(Buffer.alloc(64))])),
+        ),
+      ),
+      says: 'valid signature',
+      ...group14,
+    },
+    { name: 'cut short', script: agreed(msg(KEX_ECDH_REPLY, str(PUPPET_KEY), u32(32))), ...group14 },
+    { name: 'of another number', script: agreed(msg(33, str(PUPPET_KEY))), says: 'got message 33', ...group14 },
+    {
+      name: 'twice, while the first is worked at',
+      script: agreed(replying(KEX_ECDH_REPLY, small), replying(KEX_ECDH_REPLY, small)),
+      ...group14,
+    },
+    {
+      name: 'and a MiB behind it',
+      script: async (peer) => {
+        await agreed(replying(KEX_ECDH_REPLY, small))(peer, undefined as never);
+        for (let i = 0; i < 40; i++) peer.send(msg(MSG.IGNORE, str(Buffer.alloc(30_000))));
+      },
+      ...group14,
+    },
+    { name: 'NEWKEYS instead of it', script: agreed(msg(MSG.NEWKEYS)), ...group14 },
+    {
+      name: 'no point of nistp521',
+      script: agreed(msg(KEX_ECDH_REPLY, str(PUPPET_KEY), str(Buffer.alloc(133, 4)), str('a signature'))),
+      says: 'point on nistp521',
+      ...nistp521,
+    },
+  ];
+  it.each(cases)('$name', check);
+});
+
+describe('a group that the server brings along', () => {
+  const grouped = { options: { kex: 'diffie-hellman-group-exchange-sha256' } } as const;
+  const group = (prime: Uint8Array, generator: Uint8Array) => msg(MSG.KEX_DH_GEX_GROUP, mpint(prime), mpint(generator));
+  const prime = (name: string) => getDiffieHellman(name).getPrime();
+  const even = Buffer.from(prime('modp14'));
+  even[even.length - 1]! -= 1;
+  const two = Buffer.of(2);
+  const good = group(prime('modp14'), two);
+  /** Takes our value in a good group, and answers. */
+  const inGroup =
+    (value: Uint8Array): Script =>
+    async (peer, socket) => {
+      await agreed(good)(peer, socket);
+      await peer.expect(MSG.KEX_DH_GEX_REQUEST);
+      await peer.expect(MSG.KEX_DH_GEX_INIT);
+      peer.send(replying(MSG.KEX_DH_GEX_REPLY, value));
+    };
+  const cases: readonly Case[] = [
+    { name: 'too small', script: agreed(group(prime('modp5'), two)), says: '2048 to 4096 bits, got 1536' },
+    { name: 'too large', script: agreed(group(prime('modp18'), two)), says: '2048 to 4096 bits' },
+    { name: 'even', script: agreed(group(even, two)), says: 'safe prime' },
+    { name: 'no prime', script: agreed(group(Buffer.alloc(256, 0xff), two)), says: 'safe prime' },
+    { name: 'nothing', script: agreed(group(Buffer.alloc(0), Buffer.alloc(0))) },
+    { name: 'of 200 KB', script: agreed(group(Buffer.alloc(200_000, 0x7f), two)), says: '2048 to 4096 bits' },
+    { name: 'negative', script: agreed(msg(MSG.KEX_DH_GEX_GROUP, str(prime('modp14')), str(two))) },
+    { name: 'with the generator 1', script: agreed(group(prime('modp14'), Buffer.of(1))), says: 'generator' },
+    {
+      name: 'with a generator of 2048 bits',
+      script: agreed(group(prime('modp14'), prime('modp14'))),
+      says: 'generator',
+    },
+    { name: 'cut short', script: agreed(msg(MSG.KEX_DH_GEX_GROUP, u32(256))) },
+    { name: 'as a reply at once', script: agreed(replying(MSG.KEX_DH_GEX_REPLY, two)), says: 'KEX_DH_GEX_GROUP' },
+    { name: 'twice', script: agreed(good, good), says: 'KEX_DH_GEX_REPLY, got message 31' },
+    { name: 'then 0', script: inGroup(Buffer.of(0)), says: 'positive mpint' },
+    { name: 'then 1', script: inGroup(Buffer.of(1)), says: 'between 1 and p-1' },
+    { name: 'then p', script: inGroup(prime('modp14')), says: 'between 1 and p-1' },
+  ];
+  it.each(cases)('$name', async (one) => check({ ...one, ...grouped }));
 });
 
 describe('messages out of order', () => {

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { PlainCipher } from '../../src/ssh/cipher.ts';
+import { PlainCipher } from '../../src/ssh/cipher/plain.ts';
 import { PacketReader } from '../../src/ssh/packet_reader.ts';
 import { PacketWriter } from '../../src/ssh/packet_writer.ts';
 import { Writer } from '../../src/ssh/wire.ts';

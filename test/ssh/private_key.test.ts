@@ -300,10 +300,19 @@ describe('files that are no usable private key', () => {
     expect(verifies(key, Buffer.from('x'), key.sign(Buffer.from('x'), 'ssh-ed25519'), 'ssh-ed25519')).toBe(true);
   });
 
+  it('signs with SHA-1 where that is asked for, which it never says of itself', () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const key = parsePrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), { source: 's' });
+    expect(key.signatureAlgorithms).toEqual(['rsa-sha2-512', 'rsa-sha2-256']);
+    const blob = key.sign(Buffer.from('x'), 'ssh-rsa');
+    expect(blob.subarray(0, 11)).toEqual(Buffer.concat([Buffer.of(0, 0, 0, 7), Buffer.from('ssh-rsa')]));
+    expect(verify('sha1', Buffer.from('x'), publicKey, blob.subarray(15))).toBe(true);
+  });
+
   it('signs with its own algorithms only', () => {
     for (const [type, foreign] of [
       ['ed25519', 'rsa-sha2-256'],
-      ['rsa', 'ssh-rsa'],
+      ['rsa', 'ssh-ed25519'],
       ['ec', 'ecdsa-sha2-nistp384'],
     ] as const) {
       const { privateKey } =

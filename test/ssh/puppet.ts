@@ -14,7 +14,9 @@ import {
   sign,
 } from 'node:crypto';
 import { CIPHERS, MACS } from '../../src/ssh/algorithms.ts';
-import { createOpener, createSealer, type Opener, PlainCipher, type Sealer } from '../../src/ssh/cipher.ts';
+import type { Opener, Sealer } from '../../src/ssh/cipher/packet.ts';
+import { PlainCipher } from '../../src/ssh/cipher/plain.ts';
+import { createOpener, createSealer } from '../../src/ssh/cipher.ts';
 import { MSG } from '../../src/ssh/messages.ts';
 import { Writer } from '../../src/ssh/wire.ts';
 import { bool, mpint, msg, str, u32 } from './bytes.ts';
@@ -23,8 +25,8 @@ export interface PuppetOptions {
   readonly role: 'client' | 'server';
   /** @default SSH-2.0-Puppet_1 */
   readonly identification?: string;
-  /** @default curve25519-sha256 */
-  readonly kex?: 'curve25519-sha256' | 'ecdh-sha2-nistp256';
+  /** What is announced; it agrees by curve25519 and nistp256 only, and leaves others to the script. @default curve25519-sha256 */
+  readonly kex?: string;
   /** @default aes128-gcm@openssh.com */
   readonly cipher?: string;
   /** @default hmac-sha2-256 */
@@ -115,7 +117,7 @@ export class Puppet {
   /** The peer's next payload, opened; rejects with PuppetAlone. */
   async next(): Promise<Buffer> {
     for (;;) {
-      const size = this.#opener.size(this.#pending, 0, this.#pending.length);
+      const size = this.#opener.size(this.#pending, 0, this.#pending.length, this.#received);
       if (size > 0 && size <= this.#pending.length) {
         const { plain, start, end } = this.#opener.open(this.#pending, 0, size, this.#received);
         this.#received = (this.#received + 1) >>> 0;

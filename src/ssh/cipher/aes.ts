@@ -1,0 +1,105 @@
+/**
+ * AES with a MAC beside it: aes-ctr (RFC 4344 §4) and, with `-etm` and for what leaves, aes-cbc (RFC 4253 §6.3).
+ * With `-etm`: MAC over sequence number, length and ciphertext; without: MAC over the plain packet.
+ */
+import { type Cipheriv, createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
+import type { Writer } from '../wire.ts';
+import { Mac } from './mac.ts';
+import {
+  append,
+  BLOCK,
+  type CipherSpec,
+  checkLength,
+  type FillRandom,
+  type MacSpec,
+  newOpened,
+  type Opened,
+  type Opener,
+  pad,
+  type Sealer,
+  unpad,
+} from './packet.ts';
+
+export class AesSealer implements Sealer {
+  readonly #cipher: Cipheriv;
+  readonly #mac: Mac;
+  readonly #etm: boolean;
+  readonly #fill: FillRandom;
+
+  constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer, fill: FillRandom) {
+    // Packets are whole blocks: aes-cbc must not hold the last one back for a padding of its own.
+    this.#cipher = createCipheriv(spec.algorithm, createSecretKey(key), iv).setAutoPadding(false);
+    this.#mac = new Mac(macSpec, macKey);
+    this.#etm = macSpec.etm;
+    this.#fill = fill;
+  }
+
+  seal(packet: Writer, sequence: number, out: Writer): void {
+    pad(packet, BLOCK, !this.#etm, this.#fill);
+    if (this.#etm) {
+      out.raw(packet.buffer.subarray(0, 4));
+      append(out, this.#cipher.update(packet.buffer.subarray(4, packet.length)));
+      this.#mac.append(sequence, out.buffer.subarray(out.length - packet.length, out.length), out);
+      return;
+    }
+    const plain = packet.view();
+    append(out, this.#cipher.update(plain));
+    this.#mac.append(sequence, plain, out);
+  }
+}
+
+export class AesEtmOpener implements Opener {
+  readonly #decipher: Cipheriv;
+  readonly #mac: Mac;
+  readonly #opened = newOpened();
+
+  constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer) {
+    this.#decipher = createDecipheriv(spec.algorithm, createSecretKey(key), iv).setAutoPadding(false);
+    this.#mac = new Mac(macSpec, macKey);
+  }
+
+  size(buffer: Buffer, offset: number, available: number): number {
+    if (available < 4) return 0;
+    return 4 + checkLength(buffer.readUInt32BE(offset), BLOCK, false) + this.#mac.length;
+  }
+
+  open(buffer: Buffer, offset: number, size: number, sequence: number): Opened {
+    const end = offset + size - this.#mac.length;
+    this.#mac.check(sequence, buffer.subarray(offset, end), buffer, end);
+    const plain = this.#decipher.update(buffer.subarray(offset + 4, end));
+    return unpad(this.#opened, plain, 0, plain.length);
+  }
+}
+
+/** The length is encrypted: the first block is opened ahead, and kept until the rest has come. */
+export class CtrOpener implements Opener {
+  readonly #decipher: Cipheriv;
+  readonly #mac: Mac;
+  readonly #opened = newOpened();
+  #first: Buffer | undefined;
+
+  constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer) {
+    this.#decipher = createDecipheriv(spec.algorithm, createSecretKey(key), iv);
+    this.#mac = new Mac(macSpec, macKey);
+  }
+
+  size(buffer: Buffer, offset: number, available: number): number {
+    if (this.#first === undefined) {
+      if (available < BLOCK) return 0;
+      this.#first = this.#decipher.update(buffer.subarray(offset, offset + BLOCK));
+    }
+    return 4 + checkLength(this.#first.readUInt32BE(0), BLOCK, true) + this.#mac.length;
+  }
+
+  open(buffer: Buffer, offset: number, size: number, sequence: number): Opened {
+    const end = offset + size - this.#mac.length;
+    const first = this.#first!;
+    this.#first = undefined;
+    const plain =
+      end - offset > BLOCK
+        ? Buffer.concat([first, this.#decipher.update(buffer.subarray(offset + BLOCK, end))])
+        : first;
+    this.#mac.check(sequence, plain, buffer, end);
+    return unpad(this.#opened, plain, 4, plain.length - 4);
+  }
+}

@@ -61,13 +61,14 @@ const FILES: readonly (readonly [string, string])[] = [
   ['~/.config/myriad/myriad.yaml', 'settings of one user'],
   ['myriad.yaml', 'settings of a project, in its folder'],
   ['~/.local/state/myriad/runs', 'the journal'],
+  ['~/.cache/myriad', 'compiled code, for a quick start; may be removed at any time'],
   ['~/.ssh/config, ~/.ssh/known_hosts', 'as for ssh(1)'],
 ];
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['MYRIAD_SETTINGS', 'a settings file instead of the usual two, or none'],
   ['MYRIAD_PROFILE', 'the profile of settings'],
   ['SSH_AUTH_SOCK', 'the SSH agent'],
-  ['XDG_CONFIG_HOME, XDG_STATE_HOME', 'where settings and the journal are'],
+  ['XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME', 'where settings, the journal and compiled code are'],
   ['NO_COLOR', 'no colour'],
 ];
 

@@ -21,6 +21,7 @@ import { startSshd } from '../test/kit/servers.ts';
 import { fuzz } from '../test/ssh/fuzz.ts';
 import type { Check, Finding, Room } from './soak/check.ts';
 import { CRASH } from './soak/crash.ts';
+import { POLL } from './soak/poll.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CLI = join(ROOT, 'dist/cli/main.js');
@@ -226,6 +227,7 @@ const CHECKS: readonly Check[] = [
     run: trustThenRun,
   },
   CRASH,
+  POLL,
   {
     name: 'repeat',
     what: '200 × `echo hello world {i}` on one sshd with default settings',

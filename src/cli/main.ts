@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --
 /** The command: finds the verb and loads it. Nothing else is imported before, so that --version and help start fast. */
+import { keepCompiled } from './compile_cache.ts';
 import { failure, watchStreams } from './failure.ts';
 import { withSettings } from './settings/apply.ts';
 import { VERBS } from './verbs.ts';
@@ -24,6 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(overview());
     return 2;
   }
+  keepCompiled();
   if (first === 'help' || first === '--help' || first === '-h') return help(rest[0]);
   if (first === '__complete') return (await import('./complete.ts')).complete(rest, VERBS);
   // A verb counts only as the very first word; without one it is `run`, as pdsh and clush users write it.
@@ -42,10 +44,19 @@ async function help(name: string | undefined): Promise<number> {
   return 0;
 }
 
+/** What to say besides of this error: a misspelt verb is the command of a run, which then has no hosts. */
+async function besides(error: unknown, word: string): Promise<string> {
+  if ((error as { code?: string }).code !== 'empty-selection') return '';
+  const { nearestText } = await import('../util/nearest.ts');
+  const names = VERBS.map(({ name }) => name);
+  const near = names.includes(word) ? '' : nearestText(word, names);
+  return near === '' ? '' : `; "${word}" is no verb${near}`;
+}
+
 watchStreams();
 try {
   const code = await main(process.argv.slice(2));
   process.exitCode = code === 0 ? (process.exitCode ?? 0) : code;
 } catch (error) {
-  process.exitCode = failure(error);
+  process.exitCode = failure(error, await besides(error, process.argv[2] ?? ''));
 }

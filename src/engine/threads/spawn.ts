@@ -1,4 +1,5 @@
 /** How threads come into being: real workers here, others in tests. */
+import { getCompileCacheDir } from 'node:module';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import type { EntryData } from './entry.ts';
 import type { FromThread, ThreadSource, ToThread } from './protocol.ts';
@@ -26,7 +27,7 @@ const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './entry.ts' : './entry.
 /** Threads of this process, made from `source`. */
 export function workers(source: ThreadSource, resourceLimits: ResourceLimits = {}): Spawn {
   return (name, hooks) => {
-    const workerData: EntryData = { name, source };
+    const workerData: EntryData = { name, source, compiled: getCompileCacheDir() };
     const worker = new Worker(ENTRY, { name, workerData, argv: [], resourceLimits });
     let reason = 'it ended by itself';
     worker.on('message', (message: FromThread) => hooks.onMessage(message));

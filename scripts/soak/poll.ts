@@ -1,0 +1,177 @@
+/**
+ * A fleet that is polled over warm connections for half an hour, and restarts in the middle of it.
+ *
+ * MYRIAD_SOAK_MINUTES  how long (1 ends within a minute); below 6 CPU and the growth of memory are bounded by more
+ * MYRIAD_SOAK_HOSTS    how many hosts
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Check, Finding, Room } from './check.ts';
+import type { ClientNews, ClientOrder, FleetNews, FleetOrder } from './poll_ends.ts';
+
+const HOSTS = Number(process.env.MYRIAD_SOAK_HOSTS ?? 10_000);
+const MINUTES = Number(process.env.MYRIAD_SOAK_MINUTES ?? 30);
+const EVERY_MS = 10_000;
+/** In a short run V8 has not settled: neither what it has compiled nor what it keeps. */
+const SHORT = MINUTES < 6;
+const MOST_CPU_MS = SHORT ? 0.3 : 0.15;
+/** Of the resident set, from minute 3 (in a short run from its first third) to the end. */
+const MOST_GROWTH = SHORT ? 1.3 : 1.05;
+const SETTLED_ROUND = 18;
+/** Logins of a whole fleet are spread over four fifths of a period; on top of it the slack, and what a busy machine lets come together. */
+const MOST_OPENED = (hosts: number) => Math.ceil(1.5 * (hosts / (0.8 * (EVERY_MS / 1000))) + 32);
+
+const ENDS = join(import.meta.dirname, 'poll_ends.ts');
+
+export const POLL: Check = {
+  name: 'poll',
+  what: `${HOSTS.toLocaleString('en')} simulated hosts polled every 10 s over warm connections for ${MINUTES} minutes with a journal; the fleet is away for a round in the middle`,
+  bound: `${MOST_CPU_MS} ms CPU a poll; resident memory at most ${MOST_GROWTH} × that of minute 3; no overrun, none stale; at most ${MOST_OPENED(HOSTS).toLocaleString('en')} connections opened in any second of the restart; all back`,
+  run: pollForLong,
+};
+
+/** What the parent knows of the run as it goes on. */
+class Watch {
+  readonly rounds: ClientNews[] = [];
+  done: ClientNews | undefined;
+  /** Connections by then, of the fleet that came back. */
+  readonly opened: FleetNews[] = [];
+  port = 0;
+}
+
+async function pollForLong(room: Room): Promise<Finding> {
+  const hosts = HOSTS;
+  // One period less: that is what starting takes.
+  const rounds = Math.max(5, Math.floor((MINUTES * 60_000) / EVERY_MS) - 1);
+  // After it there is time for the round without the fleet, and for two in which all come back.
+  const away = Math.max(1, Math.floor(rounds / 2) - 1);
+  const children: ChildProcess[] = [];
+  const watch = new Watch();
+  const knownHosts = join(room.dir, 'known_hosts');
+  const begin = async (port: number): Promise<void> => {
+    const fleet = start(room, children, '--fleet', { hosts, port, knownHosts } satisfies FleetOrder);
+    await new Promise<void>((resolve, reject) => {
+      fleet.once('exit', () => reject(new Error('the simulated fleet ended early')));
+      fleet.on('message', (news: FleetNews) => {
+        if (news.port !== undefined) watch.port = news.port;
+        if (port > 0) watch.opened.push(news);
+        resolve();
+      });
+    });
+  };
+  try {
+    await begin(0);
+    const client = start(room, children, '--client', orderOf(room, { hosts, rounds, knownHosts, port: watch.port }));
+    await new Promise<void>((resolve, reject) => {
+      client.once('exit', (status) => (watch.done ? resolve() : reject(new Error(`the client ended: ${status}`))));
+      client.on('message', (news: ClientNews) => {
+        if (news.done !== undefined) {
+          watch.done = news;
+          return;
+        }
+        watch.rounds.push(news);
+        if (news.round === away) children[0]!.kill('SIGKILL');
+        if (news.round === away + 1) begin(watch.port).catch(reject);
+      });
+    });
+    return judge(watch, { hosts, rounds, away });
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+  }
+}
+
+function start(room: Room, children: ChildProcess[], role: string, order: FleetOrder | ClientOrder): ChildProcess {
+  const child = fork(ENDS, [role], { signal: room.signal, killSignal: 'SIGKILL' });
+  child.on('error', () => {});
+  children.push(child);
+  child.send(order);
+  return child;
+}
+
+interface Reach {
+  readonly hosts: number;
+  readonly rounds: number;
+  readonly knownHosts: string;
+  readonly port: number;
+}
+
+function orderOf({ dir }: Room, { hosts, rounds, knownHosts, port }: Reach): ClientOrder {
+  const identity = join(dir, 'id_ed25519');
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(identity, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
+  // The hosts of the simulator, in its order.
+  const label = (index: number) => `127.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
+  const labels = Array.from({ length: hosts }, (_, index) => label(index));
+  const login = { user: 'root', port, identity, knownHosts, config: 'none', agent: false } as const;
+  const journal = process.env.MYRIAD_SOAK_JOURNAL === 'none' ? false : join(dir, 'journal');
+  return { options: { hosts: labels, ...login, threads: 1, journal }, everyMs: EVERY_MS, rounds };
+}
+
+interface Course {
+  readonly hosts: number;
+  readonly rounds: number;
+  /** The fleet was away in the round after this. */
+  readonly away: number;
+}
+
+function judge({ rounds, done, opened }: Watch, course: Course): Finding {
+  const { hosts, away } = course;
+  const last = rounds.at(-1)!;
+  const settled = Math.min(SETTLED_ROUND, Math.floor(course.rounds / 3));
+  // The restart and the round after it are all logins: they have a bound of their own.
+  const steady = rounds.filter(({ round }) => round >= Math.min(2, settled) && (round <= away || round > away + 3));
+  const cpu = median(
+    steady.flatMap((news) => {
+      const before = rounds[news.round - 1];
+      return before === undefined ? [] : [(news.cpuMs - before.cpuMs) / hosts];
+    }),
+  );
+  const [early, late] = [memoryAt(rounds, settled), memoryAt(rounds, course.rounds - 6)];
+  const growth = late / early;
+  const most = mostInASecond(opened);
+  const stale = Math.max(...rounds.map((news) => news.stale));
+  const changes = rounds.reduce((sum, news) => sum + news.changes, 0);
+  const { planned, counted } = done?.done ?? { planned: 0, counted: -1 };
+  const bounds: readonly (readonly [boolean, string])[] = [
+    [cpu <= MOST_CPU_MS, 'CPU'],
+    [growth <= MOST_GROWTH, 'memory'],
+    [last.overruns === 0, 'overruns'],
+    [stale === 0, 'stale'],
+    [most <= MOST_OPENED(hosts), 'reconnects'],
+    [last.up === hosts && last.ok === hosts, 'not all are back'],
+    [changes === 2 * hosts, `${changes} changes`],
+    [planned === counted && planned === hosts * course.rounds, 'not all accounted for'],
+  ];
+  const broken = bounds.filter(([kept]) => !kept).map(([, name]) => name);
+  const longest = Math.max(...rounds.slice(1).map(({ durationMs }) => durationMs)) / 1000;
+  const measured = [
+    `${course.rounds} rounds: ${cpu.toFixed(3)} ms CPU a poll`,
+    `${early.toFixed(0)} MB after round ${settled}, ${late.toFixed(0)} MB at the end (${growth.toFixed(3)} ×)`,
+    `${last.overruns} overruns, ${stale} stale, the longest round ${longest.toFixed(1)} s`,
+    `restart: ${most} connections in the fullest second, ${last.up} back up`,
+    ...(broken.length > 0 ? [`outside: ${broken.join(', ')}`] : []),
+  ].join('; ');
+  return { measured, passed: broken.length === 0 };
+}
+
+/** Of half a minute or so: single samples differ by when the scavenger last came. */
+function memoryAt(rounds: readonly ClientNews[], round: number): number {
+  return median(rounds.slice(Math.max(0, round), Math.max(0, round) + 6).map(({ rssMb }) => rssMb));
+}
+
+/** Of connections that were counted as they came. */
+function mostInASecond(counts: readonly FleetNews[]): number {
+  let most = 0;
+  let from = 0;
+  for (const { at, connections } of counts) {
+    while (counts[from]!.at < at - 1000) from += 1;
+    most = Math.max(most, connections - counts[from]!.connections);
+  }
+  return most;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}

@@ -1,0 +1,89 @@
+/** Both ends of the check `poll`, each in a process of its own that ends with the channel to its parent: `--fleet` and `--client`. */
+import { writeFileSync } from 'node:fs';
+import { type FleetOptions, fleet } from '../../src/index.ts';
+import { Simulator } from '../../src/simulator/simulator.ts';
+
+export interface FleetOrder {
+  readonly hosts: number;
+  /** 0: a free one. */
+  readonly port: number;
+  readonly knownHosts: string;
+}
+
+/** Of the fleet: that it listens, or how many connections there have been by then. */
+export interface FleetNews {
+  readonly port?: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly connections: number;
+}
+
+export interface ClientOrder {
+  readonly options: FleetOptions;
+  readonly everyMs: number;
+  readonly rounds: number;
+}
+
+/** A round that has ended, or (`done`) the run. */
+export interface ClientNews {
+  readonly round: number;
+  readonly ok: number;
+  readonly up: number;
+  readonly stale: number;
+  readonly changes: number;
+  readonly overruns: number;
+  readonly durationMs: number;
+  /** Of the process since its start, user and system. */
+  readonly cpuMs: number;
+  readonly rssMb: number;
+  readonly heapMb: number;
+  readonly done?: { readonly planned: number; readonly counted: number };
+}
+
+const SAMPLE_MS = 50;
+
+async function beFleet({ hosts, port, knownHosts }: FleetOrder): Promise<void> {
+  const simulator = await Simulator.start({ hosts, ...(port > 0 && { port }) });
+  writeFileSync(knownHosts, [...simulator.knownHosts()].join(''));
+  const tell = (more: Pick<FleetNews, 'port'>): void => {
+    const news: FleetNews = { ...more, at: Date.now(), connections: simulator.stats.connections };
+    process.send?.(news);
+  };
+  tell({ port: simulator.port });
+  setInterval(() => tell({}), SAMPLE_MS);
+}
+
+async function beClient({ options, everyMs, rounds }: ClientOrder): Promise<void> {
+  await using hosts = fleet(options);
+  // Rounds that are left out must not make it longer and longer.
+  const run = hosts.run('uptime', { everyMs, rounds, runMs: (rounds + 2) * everyMs });
+  let last: ClientNews | undefined;
+  run.on((event) => {
+    if (event.type !== 'round:end') return;
+    const { user, system } = process.cpuUsage();
+    const { rss, heapUsed } = process.memoryUsage();
+    const { round, outcomes, changes, overruns, durationMs } = event;
+    const { up, stale } = event.hosts;
+    const used = { cpuMs: (user + system) / 1000, rssMb: rss / 2 ** 20, heapMb: heapUsed / 2 ** 20 };
+    last = { round, ok: outcomes.ok, up, stale, changes, overruns, durationMs, ...used };
+    process.send?.(last);
+  });
+  const { planned, outcomes } = await run.summary();
+  const counted = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  process.send?.({ ...last, done: { planned, counted } });
+}
+
+const [, , role] = process.argv;
+if (role === '--fleet' || role === '--client') {
+  process.once('disconnect', () => process.exit());
+  process.once('message', (order) => {
+    const ended = role === '--fleet' ? beFleet(order as FleetOrder) : beClient(order as ClientOrder);
+    ended.then(
+      () => role === '--client' && process.disconnect?.(),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  });
+}

@@ -24,6 +24,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'faults', file: 'faults.ts' },
   { name: 'growth', file: 'growth.ts' },
   { name: 'local-ping', file: 'local_ping.ts', byName: true },
+  { name: 'ping', file: 'ping.ts', byName: true },
 ];
 
 /** What was asked for; throws for a name that there is not. */

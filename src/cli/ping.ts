@@ -1,35 +1,50 @@
 /** `myriad ping`: which of any number of addresses are up. */
-import { MyriadError, ping as openPing, type Ping } from '../index.ts';
+import { MyriadError, openJournal, ping as openPing, type Ping, pruneDaily } from '../index.ts';
 import { escapeText } from '../output/escape.ts';
 import { formatCount, formatDuration, formatRate } from '../output/format.ts';
-import { PingOutput, pingEnd, pingShares, pingSummary } from '../output/ping.ts';
+import { PingOutput, pingEnd, pingNext, pingShares, pingSummary } from '../output/ping.ts';
 import { Writer } from '../output/writer.ts';
+import { typed } from './argv.ts';
 import { blame } from './blame.ts';
 import { columns } from './follow.ts';
 import { checkExpected } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
+import { resumeWords } from './journal.ts';
 import { login } from './ping_login.ts';
-import { levelOf, type PingFlags, parsePing, pingOptions } from './ping_options.ts';
+import { buildPing, levelOf, type PingFlags, parsePing, pingOptions } from './ping_options.ts';
+import { pollSweep, refusePingPolls } from './ping_poll.ts';
 import { confirm } from './prompt.ts';
 
 /** Above so many addresses somebody has to say that they are meant. */
 const ASK_ABOVE = 1_000_000;
 const PROGRESS_MS = 500;
+/** A sweep that takes longer is recorded: whoever stops it need not begin anew. */
+const RECORD_ABOVE_MS = 10_000;
 
 export async function ping(argv: readonly string[]): Promise<number> {
   const flags = parsePing(argv);
   if (!flags) return 0;
   try {
     const level = levelOf(flags);
-    return await (level === 'auth' || level === 'exec' ? login(flags) : sweep(flags, level));
+    refusePingPolls(flags, level);
+    if (flags.every !== undefined && level !== 'auth' && level !== 'exec') return await pollSweep(flags, level, argv);
+    return await (level === 'auth' || level === 'exec' ? login(flags) : sweep(flags, level, argv));
   } catch (error) {
     throw blame(error, flags);
   }
 }
 
-async function sweep(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner'): Promise<number> {
-  await using hosts = await openPing(pingOptions(flags, level));
+async function sweep(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner', argv: readonly string[]): Promise<number> {
+  const { recorded } = typed(buildPing(), 'ping', argv);
+  await using hosts = await openPing(pingOptions(flags, level, recorded));
   await guard(hosts, flags);
+  // A folder that was named is for a short one, too.
+  if (flags.journal === undefined && hosts.expectedMs > RECORD_ABOVE_MS) hosts.record();
+  return await conductSweep(hosts, flags);
+}
+
+/** From its first packet to its summary, with ^C in hand; resolves with the exit code. */
+export async function conductSweep(hosts: Ping, flags: PingFlags): Promise<number> {
   const [stdout, stderr] = [new Writer(process.stdout), new Writer(process.stderr)];
   const output = new PingOutput({
     form: flags.output,
@@ -63,6 +78,7 @@ async function sweep(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner'): Promis
     warn(hosts, stderr, line);
     if (flags.output === 'ndjson') stdout.write(pingEnd(summary));
     else if (!flags.quiet) stderr.write(pingSummary(summary));
+    if (summary.run !== undefined) stderr.write(pingNext(summary, resumeWords(summary.run, flags.journal)));
     if (interrupted) return 130;
     const { down, unasked } = pingShares(summary.states);
     if (unasked > 0) return 2;
@@ -73,6 +89,17 @@ async function sweep(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner'): Promis
     line.end();
     await stdout.end();
     await stderr.end();
+    forgetOld(hosts, flags);
+  }
+}
+
+/** Forgets old runs, once a day, where this one was added to them. */
+function forgetOld({ run }: Ping, { journal }: PingFlags): void {
+  if (run === undefined || typeof journal === 'string') return;
+  try {
+    pruneDaily(openJournal());
+  } catch {
+    // The next day will do.
   }
 }
 

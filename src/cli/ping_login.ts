@@ -9,6 +9,7 @@ import { askFirst, fleetOptions } from './connection_options.ts';
 import { follow, warningLines } from './follow.ts';
 import { guard } from './guard.ts';
 import type { PingFlags } from './ping_options.ts';
+import { loginPolls, pollLogins, recordedPolls } from './ping_poll.ts';
 import { TerminalSecrets } from './secrets.ts';
 import { readHosts } from './targets.ts';
 
@@ -22,7 +23,7 @@ export async function login(flags: PingFlags): Promise<number> {
     fanout: flags.fanout ?? 'auto',
     ...(flags.timeout !== undefined && { connectTimeout: flags.timeout }),
   };
-  await using hosts = fleet(fleetOptions(reach, readHosts(flags), secrets));
+  await using hosts = fleet(fleetOptions(reach, { ...readHosts(flags), ...recordedPolls(flags) }, secrets));
   await askFirst(hosts, reach, secrets);
   await hosts.prepare();
   await guard(hosts.count, flags.exec === undefined ? 'check' : flags.exec, {
@@ -30,8 +31,10 @@ export async function login(flags: PingFlags): Promise<number> {
     yes: flags.yes ?? false,
     terminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
   });
-  const run: Run = flags.exec === undefined ? hosts.check() : hosts.run(flags.exec, { gather: 'discard' });
-  return await tell(run, hosts, flags);
+  const polls = loginPolls(flags);
+  const run: Run =
+    flags.exec === undefined ? hosts.check(polls) : hosts.run(flags.exec, polls ?? { gather: 'discard' });
+  return await (polls ? pollLogins(run, hosts, flags) : tell(run, hosts, flags));
 }
 
 async function tell(run: Run, hosts: Fleet, flags: PingFlags): Promise<number> {

@@ -2,11 +2,12 @@
 import { Command } from 'commander';
 import { MyriadError, type PingOptions } from '../index.ts';
 import { addConnection, addTargets, choice, defined, type ReachFlags } from './connection_options.ts';
+import { addPolls, type PollFlags } from './poll_options.ts';
 import { readHosts } from './targets.ts';
 import { count, duration, durationOrNone, rate } from './values.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
-export interface PingFlags extends ReachFlags {
+export interface PingFlags extends ReachFlags, PollFlags {
   readonly icmp?: boolean;
   readonly tcp?: boolean;
   readonly banner?: boolean;
@@ -24,6 +25,8 @@ export interface PingFlags extends ReachFlags {
   readonly quiet?: boolean;
   readonly progress: 'auto' | 'always' | 'never';
   readonly yes?: boolean;
+  /** Where it is recorded; false: not at all. */
+  readonly journal?: string | boolean;
 }
 
 export type Level = 'icmp' | 'tcp' | 'banner' | 'auth' | 'exec';
@@ -37,16 +40,25 @@ Examples:
   myriad ping -w 10.0.0.0/24 --tcp -p 443 --alive
   myriad ping -w 10.0.0.0/16 --banner
   myriad ping -w 'web[1-100]' --exec true
+  myriad ping -w 10.0.0.0/20 --every 60s --fail-after 3 --changes-only
 
 What is printed is taken by -w again. Hosts are never listed: a sweep of any
 size runs in the same memory.
 
 Exit codes: 0 all are up, 1 some are down, 2 some could not be probed, usage;
 130 interrupted. With --alive or --down: 0 when all were probed.
+
+A sweep of more than 10 seconds is recorded: "myriad resume last" goes on with
+one that was stopped or killed, "--from last:ok" takes the hosts that are up.
 `;
 
 /** Throws `usage`, one sentence. Undefined: help was printed. */
 export function parsePing(argv: readonly string[]): PingFlags | undefined {
+  const command = buildPing();
+  return parseWords(command, argv) ? command.opts<PingFlags>() : undefined;
+}
+
+export function buildPing(): Command {
   const command = new Command('myriad ping')
     .usage('-w HOSTS [options]')
     .description('Find out which addresses are up.')
@@ -60,6 +72,7 @@ export function parsePing(argv: readonly string[]): PingFlags | undefined {
   addLevels(command);
   addPace(command);
   addConnection(command);
+  addPolls(command, 'ping');
   command.options.find(({ long }) => long === '--retries')!.description =
     'tries after the first, of those that do not answer (default: 0; logins 3)';
   command
@@ -71,7 +84,10 @@ export function parsePing(argv: readonly string[]): PingFlags | undefined {
     )
     .option('-q, --quiet', 'no summary')
     .addOption(choice('--progress <when>', 'auto, always, never', ['auto', 'always', 'never']));
-  return parseWords(command, argv) ? command.opts<PingFlags>() : undefined;
+  return command
+    .optionsGroup('Journal:')
+    .option('--journal <dir>', 'record the sweep there (default: one of more than 10s, in ~/.local/state/myriad/runs)')
+    .option('--no-journal', 'do not record it: it can then not be resumed');
 }
 
 function addLevels(command: Command): void {
@@ -142,7 +158,8 @@ const MISPLACED: Readonly<Record<Level, readonly (keyof PingFlags)[]>> = {
   exec: ['count', 'interval', 'usable'],
 };
 
-export function pingOptions(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner'): PingOptions {
+/** `argv`: the words for the record. */
+export function pingOptions(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner', argv?: readonly string[]): PingOptions {
   if (flags.ipv4Only && flags.ipv6Only)
     throw new MyriadError('usage', '--ipv4-only (-4) and --ipv6-only (-6): give one of them');
   return defined({
@@ -160,5 +177,6 @@ export function pingOptions(flags: PingFlags, level: 'icmp' | 'tcp' | 'banner'):
     fanout: typeof flags.fanout === 'number' ? flags.fanout : undefined,
     family: flags.ipv4Only ? 4 : flags.ipv6Only ? 6 : undefined,
     resolver: flags.resolver,
+    argv,
   } as const);
 }

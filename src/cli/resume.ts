@@ -8,10 +8,12 @@ import { addConnection, type ConnectionFlags, defined, fleetOptions } from './co
 import { addSecrets } from './execution_options.ts';
 import { addJournal, journalOf, takeRun } from './journal.ts';
 import { journalOutput } from './journal_options.ts';
+import { namedSweep, resumeSweep } from './ping_resume.ts';
 import { conduct, runOptions } from './run.ts';
 import { addLimits, addShown, buildRun, parseRun, type RunFlags, refuseContradictions } from './run_options.ts';
 import { buildScript, parseScript } from './script.ts';
 import type { TerminalSecrets } from './secrets.ts';
+import { append } from './values.ts';
 import { addWaves } from './wave_options.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
@@ -37,10 +39,13 @@ Examples:
 RUN is an id, "last", or -2, the one before the last. Hosts, command and options
 are those of the run; options given here win. What has its result is not done
 again; what may have run when it crashed is, with --idempotent. The summary and
-the exit code are of the whole run, and those of run.
+the exit code are of the whole run, and those of run. A sweep of "myriad ping"
+goes on in the same way, with options of ping for what is shown and how fast.
 `;
 
 export async function resume(argv: readonly string[]): Promise<number> {
+  const sweep = namedSweep(argv);
+  if (sweep) return resumeSweep(sweep, argv.slice(1));
   const { run, rest } = takeRun(argv);
   const command = build();
   if (!parseWords(command, rest)) return 0;
@@ -70,7 +75,12 @@ function build(): Command {
     .addHelpText('after', HELP)
     .helpOption('-h, --help', 'this help')
     .allowExcessArguments(false)
-    .option('--idempotent', 'repeat what may have run when it crashed');
+    .option('--idempotent', 'repeat what may have run when it crashed')
+    .option(
+      '-i, --inventory <path>',
+      'where variables of its hosts are, for a command that has places for them',
+      append,
+    );
   addAudit(addJournal(command).addOption(journalOutput()));
   addConnection(command);
   addLimits(command);
@@ -163,6 +173,7 @@ function reach({ run, given, all }: Resumed, secrets: TerminalSecrets | undefine
   return {
     ...options,
     ...(deadlines && asked !== undefined ? { deadlines: asked } : {}),
+    ...defined({ inventory: given.inventory }),
     resume: run,
     journal: given.journal ?? true,
   };

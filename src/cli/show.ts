@@ -25,10 +25,19 @@ import { TextRenderer } from '../output/text.ts';
 import { Writer } from '../output/writer.ts';
 import { IndexSet } from '../util/index_set.ts';
 import { choice } from './connection_options.ts';
-import { addFolds, type FoldFlags, foldingOption, foldOptions, refuseFolds, unfolded } from './fold_options.ts';
+import {
+  addFolds,
+  type FoldFlags,
+  foldingOption,
+  foldOptions,
+  isFolding,
+  refuseFolds,
+  unfolded,
+} from './fold_options.ts';
 import { addJournal, type JournalFlags, journalOf, resumeWords, takeRun, widthOf } from './journal.ts';
 import { colors } from './run_output.ts';
 import { addSeries, refuseSeries, type SeriesFlags, showSeries } from './show_series.ts';
+import { showSweep } from './show_sweep.ts';
 import { append } from './values.ts';
 import { HELP_WIDTH, parseWords } from './words.ts';
 
@@ -72,6 +81,13 @@ export async function show(argv: readonly string[]): Promise<number> {
   }
   refuseContradictions(flags);
   const { run: name, selection } = parseRunReference(reference);
+  const sweep = journalOf(flags).readSweep(name);
+  if (sweep) {
+    const misplaced =
+      foldingOption(flags) ?? (flags.hosts ? '--hosts (-w)' : flags.listHosts ? '--list-hosts' : undefined);
+    await showSweep(sweep, reference, { ...flags, misplaced: flags.series === undefined ? misplaced : '--series' });
+    return 0;
+  }
   const reader = journalOf(flags).read(name);
   try {
     if (flags.series !== undefined) {
@@ -211,9 +227,9 @@ class TextForm implements Form {
       failures: flags.verbose ?? false,
       streams: unfolded(flags),
     });
-    if (foldingOption(flags) === undefined) return;
+    if (!isFolding(flags)) return;
     const names = { label: (index: number) => reader.plan.at(index).label, fold: foldHosts };
-    this.#folder = new Folder(sinks, names, foldOptions(flags, shown));
+    this.#folder = new Folder(sinks, names, foldOptions(flags, { ...shown, prefix: flags.label }));
   }
 
   begin(): void {

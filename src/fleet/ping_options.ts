@@ -6,7 +6,7 @@ import { SELECTION_OPTIONS, type SelectionOptions } from './selection_options.ts
 
 export interface PingOptions
   extends SelectionOptions,
-    Pick<FleetOptions, 'hosts' | 'hostFiles' | 'exclude' | 'from' | 'journal' | 'family' | 'resolver'> {
+    Pick<FleetOptions, 'hosts' | 'hostFiles' | 'exclude' | 'from' | 'family' | 'resolver'> {
   /**
    * `icmp`: an echo request is answered · `tcp`: a connection is accepted · `banner`: and an SSH server says what it is.
    * @default 'icmp'
@@ -32,6 +32,15 @@ export interface PingOptions
   readonly socket?: 'auto' | 'raw' | 'datagram' | 'fping';
   /** TCP connections at once. @default 4,096, or what descriptors leave */
   readonly fanout?: number;
+  /**
+   * Records the progress, there or in the usual folder, so that the sweep can be resumed; `from` and `resume` look there, too.
+   * @default false
+   */
+  readonly journal?: boolean | string;
+  /** A recorded sweep to go on with: its id, `last` or `-N`. Nothing else says which hosts; level, port and probes are its own. */
+  readonly resume?: string;
+  /** The command line, for the record. @default process.argv */
+  readonly argv?: readonly string[];
   /** Stops the sweep: what was sent has its time to be answered. */
   readonly signal?: AbortSignal;
 }
@@ -56,6 +65,8 @@ const PING_OPTIONS: readonly (keyof PingOptions)[] = [
   'usable',
   'socket',
   'fanout',
+  'resume',
+  'argv',
   'signal',
 ];
 
@@ -74,12 +85,17 @@ const MAX_PROBES = 10_000;
 /** Times on the wire are 32 bits of microseconds, and are compared with signs. */
 const MAX_MS = 600_000;
 
-/** Throws `usage`. */
-export function resolvePing(options: PingOptions): ResolvedPing {
+/** Throws `usage` for an option that there is not. */
+export function refuseUnknown(options: PingOptions): void {
   for (const name of Object.keys(options)) {
     if (PING_OPTIONS.includes(name as keyof PingOptions)) continue;
     throw new MyriadError('usage', `ping: unknown option "${name}"; known are ${PING_OPTIONS.join(', ')}`);
   }
+}
+
+/** Throws `usage`. */
+export function resolvePing(options: PingOptions): ResolvedPing {
+  refuseUnknown(options);
   const { level = 'icmp', order = 'random', socket = 'auto' } = options;
   oneOf('level', level, ['icmp', 'tcp', 'banner']);
   oneOf('order', order, ['random', 'input']);

@@ -72,6 +72,41 @@ interface Run6 {
   readonly label: string;
 }
 
+/** Where the host at `index` stands: in a group, or among those without an address. */
+function placeOf({ groups, count, nameless }: Targets, index: number): { group: TargetGroup | undefined; at: number } {
+  for (const group of groups) {
+    if (index < group.base + group.addresses.count) return { group, at: index - group.base };
+  }
+  return { group: undefined, at: index - (count - nameless.length) };
+}
+
+/** The address, or the host as it was written. */
+export function labelOf(targets: Targets, index: number): string {
+  const { group, at } = placeOf(targets, index);
+  if (!group) return targets.nameless[at]!;
+  const port = portAt(group, at);
+  return group.labels.get(at) ?? `${group.addresses.text(at)}${port === undefined ? '' : `:${port}`}`;
+}
+
+/** The IPv4 address at `index` as a number, where it is what the host is called: what can be folded. */
+export function numberOf(targets: Targets, index: number): number | undefined {
+  const { group, at } = placeOf(targets, index);
+  if (!group || group.addresses.size === 4 || group.labels.has(at) || portAt(group, at)) return undefined;
+  group.addresses.find(at);
+  return group.addresses.found[0];
+}
+
+/** The port that was written with the host at `index` of a group. */
+export function portAt({ ports }: TargetGroup, index: number): number | undefined {
+  let [low, high] = [0, ports.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ports[middle]!.from <= index) low = middle + 1;
+    else high = middle;
+  }
+  return ports[low - 1]?.port;
+}
+
 /** Resolves names, takes out what is not to be asked. Throws `empty-selection` where nothing is left, `usage` for too many. */
 export async function targetsOf(hosts: HostSet, resolver: NameResolver, options: TargetOptions): Promise<Targets> {
   const four: Run[] = [];

@@ -161,16 +161,19 @@ export function outcomeOf(json: string): Outcome {
 const HAS_USER = 1;
 const HAS_PORT = 2;
 const NAME_IS_LABEL = 4;
+const HAS_IDENTITY = 8;
 
 export function packHost(packer: Packer, host: Host): void {
   const same = host.name === host.label;
   const user = host.user === undefined ? 0 : HAS_USER;
   const port = host.port === undefined ? 0 : HAS_PORT;
-  packer.u8(user | port | (same ? NAME_IS_LABEL : 0));
+  const identity = host.identity === undefined ? 0 : HAS_IDENTITY;
+  packer.u8(user | port | (same ? NAME_IS_LABEL : 0) | identity);
   packer.text(host.label);
   if (!same) packer.text(host.name);
   if (host.user !== undefined) packer.text(host.user);
   if (host.port !== undefined) packer.u32(host.port);
+  if (host.identity !== undefined) packer.text(host.identity);
 }
 
 export function unpackHost(from: Unpacker): Host {
@@ -179,5 +182,6 @@ export function unpackHost(from: Unpacker): Host {
   const name = (has & NAME_IS_LABEL) !== 0 ? label : from.text();
   const user = (has & HAS_USER) !== 0 ? from.text() : undefined;
   const port = (has & HAS_PORT) !== 0 ? from.u32() : undefined;
-  return { label, name, user, port };
+  const identity = (has & HAS_IDENTITY) !== 0 ? from.text() : undefined;
+  return { label, name, user, port, identity };
 }

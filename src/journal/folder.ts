@@ -6,10 +6,11 @@
  * time in front sorts them without opening any. None of them may be opened but through SQLite while it is in use: closing
  * any other descriptor of it would drop the locks of this process.
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, type Stats, statfsSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, readFileSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { MyriadError } from '../contracts/errors.ts';
+import { makeFolder } from '../util/make_folder.ts';
 
 /** Of statfs(2): file systems of other machines, or shared with them. */
 const NETWORK_TYPES: ReadonlyMap<number, string> = new Map([
@@ -81,7 +82,7 @@ export function findFolder(folder: string): string {
 
 function made(folder: string): string {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (cause) {
     throw unusable(folder, (cause as Error).message, cause);
   }
@@ -201,7 +202,7 @@ export function findRun(folder: string, ref: string): RunFiles {
   if (found !== undefined) return found;
   if (runs.length === 0) throw new MyriadError('journal', `no run is recorded in ${folder}`);
   const near = back === undefined ? nearest(ref, runs) : [];
-  const known = `it holds ${runs.length}, ${near.length > 0 ? `the nearest is ${near.join(' or ')}` : `the last is ${runs[0]!.id}`}`;
+  const known = `it holds ${runs.length}, ${near.length > 0 ? `the nearest ${near.length > 1 ? 'are' : 'is'} ${near.join(', ')}` : `the last is ${runs[0]!.id}`}`;
   throw new MyriadError('journal', `run "${ref}" is not in the journal ${folder}: ${known}`);
 }
 

@@ -1,6 +1,6 @@
 /** A sweep as text, csv or ndjson, and its summary. Writes while it goes on; holds a line per state, and banners. */
 import type { PingChunk } from '../ping/chunk.ts';
-import { ADDRESS_STATES, type AddressState, isUnasked, STATE } from '../ping/state.ts';
+import { ADDRESS_STATES, type AddressState, isUnasked, outcomeOf, STATE } from '../ping/state.ts';
 import { IndexSet } from '../util/index_set.ts';
 import { csvRecord } from './csv.ts';
 import { escapeText } from './escape.ts';
@@ -20,6 +20,8 @@ export interface PingOutputOptions {
   readonly form: 'text' | 'csv' | 'ndjson';
   /** Which hosts are told. */
   readonly only: 'all' | 'up' | 'down';
+  /** Of these, those that ended so. @default all of them */
+  readonly isShown?: ((state: AddressState) => boolean) | undefined;
   /** A line per host, as fping has it, instead of ranges. */
   readonly each: boolean;
   readonly hosts: PingHosts;
@@ -35,10 +37,17 @@ export class PingOutput {
   readonly #options: PingOutputOptions;
   readonly #ranges: PingRanges;
   readonly #banners = new Map<number, IndexSet>();
+  /** By the bytes of states. */
+  readonly #isShown: readonly boolean[];
 
   constructor(options: PingOutputOptions) {
     this.#options = options;
     this.#ranges = new PingRanges((state, set, count) => this.#line(state, set, count));
+    const { only, isShown = () => true } = options;
+    this.#isShown = ADDRESS_STATES.map((state) => {
+      const wanted = only === 'all' || (only === 'up' ? state === 'up' : state !== 'up' && !isUnasked(state));
+      return wanted && isShown(state);
+    });
   }
 
   /** What comes before all hosts. */
@@ -50,13 +59,13 @@ export class PingOutput {
 
   /** Hosts in order. Waits where the reader does not keep up. */
   async chunk(chunk: PingChunk): Promise<void> {
-    const { sink, only } = this.#options;
+    const { sink } = this.#options;
     const { state, base, count } = chunk;
     for (let i = 0; i < count; i++) {
       const code = state[i]!;
       const isUp = code === STATE.up;
-      if (only === 'all' || (only === 'up' ? isUp : !isUp && !isUnasked(ADDRESS_STATES[code]!))) this.#host(chunk, i);
-      if (chunk.software && isUp) this.#banner(chunk.software[i]!, base + i);
+      if (this.#isShown[code]) this.#host(chunk, i);
+      if (chunk.software && isUp && this.#isShown[code]) this.#banner(chunk.software[i]!, base + i);
       if (i % STRIDE === 0 && sink.full) await sink.drained();
     }
   }
@@ -139,6 +148,7 @@ export class PingOutput {
       index: chunk.base + i,
       host: hosts.label(chunk.base + i),
       state: ADDRESS_STATES[chunk.state[i]!],
+      outcome: outcomeOf(ADDRESS_STATES[chunk.state[i]!]!).kind,
       sent,
       received,
       ...(received > 0 && { rttMs: { min, avg, max } }),
@@ -273,6 +283,14 @@ function lossOf({ sent, answers }: Readonly<Record<string, number>>): string {
   if (lost <= 0) return '';
   const percent = (lost * 100) / sent!;
   return `, ${percent < 0.01 ? '<0.01' : percent.toFixed(percent < 10 ? 2 : 0)} % lost`;
+}
+
+/** How to go on with a sweep that is recorded and was not through; empty where it was. `run`: the words that name it. */
+export function pingNext({ states }: PingTotals, run: string): string {
+  const { unasked } = pingShares(states);
+  const rest = unasked - states.name;
+  if (rest === 0) return '';
+  return `go on with the ${formatNumberOf(rest, 'address', 'addresses')} not probed: myriad resume ${run}\n`;
 }
 
 /** What came beside answers, and what kept packets here. */

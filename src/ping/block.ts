@@ -7,6 +7,7 @@
  */
 import { Permutation } from './permutation.ts';
 import type { Shared, Slot } from './shared.ts';
+import type { Skipped } from './skipped.ts';
 import { STATE } from './state.ts';
 
 /** Places in the order that share the time at which they were last sent. */
@@ -32,6 +33,7 @@ export class Block {
   readonly #shared: Shared;
   readonly #rules: BlockRules;
   readonly #order: Permutation;
+  readonly #skipped: Skipped | undefined;
   readonly #times: Float64Array;
   #pass = 0;
   #next = 0;
@@ -46,7 +48,7 @@ export class Block {
   #up = 0;
   #stopped = false;
 
-  /** `place`: of its slot among the shared ones, which is wiped. `seed`: of its order; undefined: ascending. */
+  /** `place`: of its slot among the shared ones, which is wiped. `seed`: of its order; undefined: ascending. `skipped` are never asked. */
   constructor(
     number: number,
     count: number,
@@ -54,6 +56,7 @@ export class Block {
     shared: Shared,
     rules: BlockRules,
     seed: number | undefined,
+    skipped?: Skipped,
   ) {
     this.number = number;
     this.base = number * shared.block;
@@ -63,11 +66,13 @@ export class Block {
     this.#shared = shared;
     this.#rules = rules;
     this.#order = new Permutation(count, seed);
+    this.#skipped = skipped;
     this.#times = new Float64Array(Math.ceil(count / GROUP));
     for (const part of [this.slot.state, this.slot.rtt, this.slot.sent, this.slot.received]) part.fill(0);
     this.slot.answered.fill(0);
     this.slot.least.fill(0);
     this.slot.most.fill(0);
+    if (skipped?.hasAll(this.base, count)) this.#stopped = true;
   }
 
   get pass(): number {
@@ -92,6 +97,7 @@ export class Block {
       if (this.#pass > 0 && !this.#isDue(now)) return -1;
       const position = this.#order.at(this.#next);
       this.#advance();
+      if (this.#skipped?.has(this.base + position)) continue;
       if (this.#pass > 0 && mode === 'retry' && this.slot.state[position] === STATE.up) continue;
       this.#times[((this.#next - 1) / GROUP) | 0] = now;
       this.#open++;

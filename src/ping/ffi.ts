@@ -18,6 +18,8 @@ interface CLibrary {
   sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number;
   poll(fds: number, count: number, timeoutMs: number): number;
+  /** In a thread of Node's pool; `done` is called in this one. */
+  pollBeside(fds: number, count: number, timeoutMs: number, done: (error: unknown, result: number) => void): void;
   mmap(at: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
   munmap(at: number, length: number): number;
   errno(): number;
@@ -120,6 +122,7 @@ async function load(): Promise<CLibrary> {
     throw new SocketError(`the package koffi cannot be loaded (${(cause as Error).message})`, 'ICMP sockets');
   }
   const c = koffi.load(null);
+  const poll = c.func('int poll(uintptr_t, uint64_t, int)');
   library = {
     socket: c.func('int socket(int, int, int)'),
     close: c.func('int close(int)'),
@@ -128,7 +131,8 @@ async function load(): Promise<CLibrary> {
     setsockopt: c.func('int setsockopt(int, int, int, uintptr_t, uint32_t)'),
     sendmmsg: c.func('int sendmmsg(int, uintptr_t, uint32_t, int)'),
     recvmmsg: c.func('int recvmmsg(int, uintptr_t, uint32_t, int, uintptr_t)'),
-    poll: c.func('int poll(uintptr_t, uint64_t, int)'),
+    poll,
+    pollBeside: (fds, count, timeoutMs, done) => poll.async(fds, count, timeoutMs, done),
     mmap: c.func('uintptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)'),
     munmap: c.func('int munmap(uintptr_t, size_t)'),
     errno: () => koffi.errno(),
@@ -325,13 +329,24 @@ export class IcmpSocket implements Disposable {
     return this.#memory.getUint32(this.#receiveAt + i * MESSAGE_SIZE + MESSAGE_LENGTH_AT, true);
   }
 
+  /** Waits until a packet is there, and leaves this thread to others meanwhile. The socket is not to be closed before. */
+  waitBeside(milliseconds: number): Promise<void> {
+    const at = this.#polled(POLLIN);
+    return new Promise((resolve) => this.#c.pollBeside(at, 1, milliseconds, () => resolve()));
+  }
+
   /** Waits until a packet is there, or, with `room`, until one can be sent. */
   wait(milliseconds: number, room: boolean): void {
+    this.#c.poll(this.#polled(room ? POLLIN | POLLOUT : POLLIN), 1, milliseconds);
+  }
+
+  /** Where the question is that poll is asked. */
+  #polled(events: number): number {
     const at = this.#scratchAt;
     // struct pollfd { int fd; short events; short revents }.
     this.#memory.setInt32(at, this.#fd, true);
-    this.#memory.setInt16(at + 4, room ? POLLIN | POLLOUT : POLLIN, true);
-    this.#c.poll(this.#base + at, 1, milliseconds);
+    this.#memory.setInt16(at + 4, events, true);
+    return this.#base + at;
   }
 
   /** Closes the socket and gives its memory back: none of the arrays may be used any more. */

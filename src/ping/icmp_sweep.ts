@@ -1,6 +1,6 @@
 /**
- * The loop of an ICMP sweep, in a thread of its own: sends as the pace allows, reads what comes, closes blocks. It runs until all is done;
- * only the socket's `wait` ever sleeps.
+ * The loop of an ICMP sweep: sends as the pace allows, reads what comes, closes blocks. It goes on until all is done; only the socket's
+ * `wait` ever sleeps.
  *
  *   running ──stop──▶ ending ──the last probe's timeout──▶ ended        ended: also where all blocks are done
  *
@@ -11,6 +11,7 @@ import { Block, type BlockRules } from './block.ts';
 import type { Pace } from './pace.ts';
 import { Incoming, sequenceOf, writeProbe } from './packet.ts';
 import { CONTROL, type Shared } from './shared.ts';
+import type { Skipped } from './skipped.ts';
 import { stateOfErrno, stateOfError } from './state.ts';
 import { Tagger } from './tag.ts';
 
@@ -44,6 +45,8 @@ export interface SweepParts {
   readonly order: 'random' | 'input';
   /** Four words: two of the tag, one of sequences, one of the order. */
   readonly secret: readonly [number, number, number, number];
+  /** Addresses that are not asked. */
+  readonly skipped?: Skipped | undefined;
   /** Microseconds, from whenever. */
   micros(): number;
   /** Block `number` is done; its slot is the main thread's now. */
@@ -87,16 +90,20 @@ export class IcmpSweep {
   }
 
   run(): void {
-    const { shared, socket } = this.#parts;
-    for (;;) {
-      const stopped = Atomics.load(shared.control, CONTROL.stop) !== 0;
-      if (stopped) this.#stop();
-      const sent = stopped ? 0 : this.#send();
-      const got = this.#read();
-      this.#close();
-      if (this.#live.length === 0 && (stopped || this.#begun === this.#blocks)) return;
-      if (sent === 0 && got === 0) this.#sleep(socket);
-    }
+    const { socket } = this.#parts;
+    for (let wait = this.step(); wait !== undefined; wait = this.step()) if (wait > 0) socket.wait(wait, false);
+  }
+
+  /** Does what there is to do now. For how many milliseconds there is nothing, unless a packet comes; undefined: all is done. */
+  step(): number | undefined {
+    const { shared } = this.#parts;
+    const stopped = Atomics.load(shared.control, CONTROL.stop) !== 0;
+    if (stopped) this.#stop();
+    const sent = stopped ? 0 : this.#send();
+    const got = this.#read();
+    this.#close();
+    if (this.#live.length === 0 && (stopped || this.#begun === this.#blocks)) return undefined;
+    return sent === 0 && got === 0 ? this.#pause() : 0;
   }
 
   #stop(): void {
@@ -160,12 +167,14 @@ export class IcmpSweep {
   #blockWithProbes(now: number): Block | undefined {
     const due = this.#live.find((block) => block.nextAt() <= now);
     if (due || this.#begun === this.#blocks) return due;
-    const { shared, rules, order, secret } = this.#parts;
+    const { shared, rules, order, secret, skipped } = this.#parts;
     if (this.#begun - Atomics.load(shared.control, CONTROL.returned) >= shared.slots.length) return undefined;
     const number = this.#begun++;
     const count = Math.min(shared.block, this.#addresses.count - number * shared.block);
     const seed = order === 'random' ? (secret[3] + Math.imul(number, 0x9e3779b1)) | 0 : undefined;
-    const block = new Block(number, count, number % shared.slots.length, shared, rules, seed);
+    const block = new Block(number, count, number % shared.slots.length, shared, rules, seed, skipped);
+    // From here on the main thread may look at what the slot holds so far.
+    Atomics.store(shared.control, CONTROL.begun, this.#begun);
     this.#live.push(block);
     return block;
   }
@@ -293,7 +302,7 @@ export class IcmpSweep {
     }
   }
 
-  #sleep(socket: PacketSocket): void {
+  #pause(): number {
     const { pace, micros } = this.#parts;
     const now = micros();
     let until = now + (this.#begun < this.#blocks ? Math.min(pace.wait(), LONGEST_WAIT * 1000) : LONGEST_WAIT * 1000);
@@ -305,6 +314,6 @@ export class IcmpSweep {
       if (block.isWaiting) until = Math.min(until, block.overAt + 1000);
     }
     const milliseconds = Math.ceil((until - now) / 1000);
-    socket.wait(Math.max(1, Math.min(LONGEST_WAIT, milliseconds)), false);
+    return Math.max(1, Math.min(LONGEST_WAIT, milliseconds));
   }
 }

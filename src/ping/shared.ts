@@ -11,7 +11,7 @@ const BLOCK_OF_MANY = 2 ** 16;
 const SLOTS = 4;
 
 /** Words of control. */
-export const CONTROL = { stop: 0, returned: 1 } as const;
+export const CONTROL = { stop: 0, returned: 1, begun: 2 } as const;
 
 /** What is counted while a sweep goes on. */
 export const COUNTS = [

@@ -1,4 +1,5 @@
 /** How an address of a sweep ended: one byte each. */
+import type { Outcome, UnreachableCause } from '../contracts/outcome.ts';
 
 /**
  * In the order of their bytes. `not-probed`: the sweep ended before · `no-answer`: none within the timeout · `up` · what an ICMP error
@@ -32,6 +33,23 @@ export const STATE = Object.fromEntries(ADDRESS_STATES.map((name, code) => [name
 /** Whether the address was not asked at all: it counts as neither up nor down. */
 export function isUnasked(state: AddressState): boolean {
   return state === 'not-probed' || STATE[state] >= STATE['no-route'];
+}
+
+/** Why an address that is not up, and was not silent, counts as unreachable. */
+const CAUSES: Readonly<Partial<Record<AddressState, UnreachableCause>>> = {
+  refused: 'refused',
+  reset: 'reset',
+  'no-banner': 'throttled',
+  'local-limit': 'local-limit',
+  name: 'dns',
+};
+
+/** The outcome that a state is, as of a task. */
+export function outcomeOf(state: AddressState): Outcome {
+  if (state === 'up') return { kind: 'ok', began: 'yes', status: null };
+  if (state === 'not-probed') return { kind: 'not-run', began: 'no' };
+  if (state === 'no-answer') return { kind: 'timeout', began: 'no', phase: 'connect', remote: 'none' };
+  return { kind: 'unreachable', began: 'no', cause: CAUSES[state] ?? 'no-route', message: state };
 }
 
 /** What an ICMP error says of the address it is about. */

@@ -5,6 +5,8 @@ import type { Counts } from './shared.ts';
 export interface PingSweep {
   /** Results in order. To be iterated once; it ends where the sweep does, or soon after it was stopped. */
   chunks(): AsyncIterable<PingChunk>;
+  /** Copies of what is known so far of the addresses that are in progress. */
+  live(): Iterable<PingChunk>;
   /** Nothing more is sent; what was sent has its time to be answered. */
   stop(): void;
   readonly counts: Counts;

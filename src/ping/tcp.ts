@@ -11,6 +11,7 @@ import { bitsOf, type PingChunk } from './chunk.ts';
 import { Pace } from './pace.ts';
 import { Permutation } from './permutation.ts';
 import { addTrip, COUNTS, type Counts, HISTOGRAM, TIMES } from './shared.ts';
+import type { Skipped } from './skipped.ts';
 import { STATE } from './state.ts';
 import type { PingSweep } from './sweep.ts';
 
@@ -30,6 +31,10 @@ export interface TcpOptions {
   readonly clock: Clock;
   /** 32 bits for the order. */
   readonly seed: number;
+  /** Addresses that are not asked. */
+  readonly skipped?: Skipped | undefined;
+  /** Identifications that have a number already, from 1 on. */
+  readonly known?: readonly string[] | undefined;
 }
 
 /** Addresses of a block; at most LIVE blocks are on their way or wait for their reader. */
@@ -88,6 +93,7 @@ export class TcpPing implements PingSweep {
     this.#addresses = new Addresses(options.addresses);
     this.#pace = new Pace(options.rate, options.clock.now() * 1000);
     this.#wheel = new TimerWheel(options.clock);
+    for (const text of options.known ?? []) this.#numbers.set(text, this.#banners.push(text) - 1);
     this.banners = this.#banners;
   }
 
@@ -110,6 +116,12 @@ export class TcpPing implements PingSweep {
     }
   }
 
+  *live(): Generator<PingChunk> {
+    for (const { base, count, state, rtt, software } of this.#live) {
+      yield { base, count, state, rtt, bits: bitsOf(state), software };
+    }
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -128,7 +140,7 @@ export class TcpPing implements PingSweep {
 
   /** Connects to as many as may be connected to now. */
   #start(): void {
-    const { fanout, clock } = this.#options;
+    const { fanout, clock, skipped } = this.#options;
     this.#timer?.cancel();
     this.#timer = undefined;
     for (let begun = 0; !this.#stopped && this.#dials.size < fanout; begun++) {
@@ -142,8 +154,14 @@ export class TcpPing implements PingSweep {
       }
       const block = this.#blockWithAddresses();
       if (!block) return;
+      const position = block.order.at(block.next++);
+      if (skipped?.has(block.base + position)) {
+        if (--block.left === 0) this.#awake();
+        begun--;
+        continue;
+      }
       this.#pace.take(1);
-      this.#dial(block, block.order.at(block.next++));
+      this.#dial(block, position);
     }
   }
 

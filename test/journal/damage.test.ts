@@ -154,7 +154,7 @@ describe('a file that is not for us', () => {
   }
 
   it.each([
-    ['PRAGMA user_version = 7', /was written by a newer Myriad \(format 7, this one knows up to 1\); update Myriad$/],
+    ['PRAGMA user_version = 7', /was written by a newer Myriad \(format 7, this one knows up to 2\); update Myriad$/],
     ['PRAGMA application_id = 1', /is no journal of Myriad; it was left as it is$/],
     [`UPDATE run SET plan_text = 'g[1-2]'`, /is damaged and was left as it is/],
     [`UPDATE run SET phase = 'paused'`, /is damaged and was left as it is/],

@@ -76,6 +76,13 @@ describe('the folder of the journal', () => {
     expect(existsSync(join(top, 'elsewhere/anything'))).toBe(false);
   });
 
+  it.each(['/proc', '/proc/self', '/dev/null'])('below %s is refused at once, in one sentence', async (state) => {
+    const said = await sentence(() => journalFolder({ env: { XDG_STATE_HOME: state }, uid: UID, tell: () => {} }));
+    expect(said).toMatch(
+      /^journal folder \/.*\/myriad\/runs cannot be used: E[A-Z]+: .*; choose another with --journal, or run with --no-journal$/,
+    );
+  });
+
   it('is not on a network here', () => {
     expect(networkType(temporary())).toBeUndefined();
   });

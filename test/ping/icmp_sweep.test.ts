@@ -6,6 +6,7 @@ import { chunkOf, type PingChunk } from '../../src/ping/chunk.ts';
 import { IcmpSweep } from '../../src/ping/icmp_sweep.ts';
 import { Pace } from '../../src/ping/pace.ts';
 import { CONTROL, Shared } from '../../src/ping/shared.ts';
+import { Skipped } from '../../src/ping/skipped.ts';
 import { ADDRESS_STATES } from '../../src/ping/state.ts';
 import { type Back, type Echo, error, FakeNetwork, reply, up } from './fake_network.ts';
 
@@ -20,6 +21,7 @@ interface Options {
   readonly timeoutMs?: number;
   readonly rate?: number;
   readonly order?: 'random' | 'input';
+  readonly skipped?: Skipped;
   readonly setUp?: (network: FakeNetwork, shared: Shared) => void;
 }
 
@@ -46,6 +48,7 @@ function sweep(respond: (echo: Echo) => readonly Back[], options: Options) {
     pace: new Pace(rate, 0),
     order,
     secret: [1, 2, 3, 4],
+    skipped: options.skipped,
     micros: network.micros,
     onBlock: (place, number, size) => {
       chunks.push(chunkOf(shared.slots[place]!, number * shared.block, size));
@@ -104,6 +107,20 @@ describe('answers', () => {
       [2 ** 16, 5],
     ]);
     expect(tally(states)).toEqual({ up: 2 ** 16 + 5 });
+  });
+});
+
+describe('what is settled already', () => {
+  it('is not asked: single addresses, and whole blocks', () => {
+    const few = new Uint8Array(65_536 / 8).fill(0b11110000);
+    const parts = new Map<number, Uint8Array | true>([
+      [0, true],
+      [1, few],
+    ]);
+    const { states, counts, network } = sweep(up(), { count: 2 ** 16 + 40, passes: 2, skipped: new Skipped(parts, 0) });
+    expect(tally(states)).toEqual({ 'not-probed': 2 ** 16 + 20, up: 20 });
+    expect(only(counts)).toEqual({ sent: 20, answers: 20, up: 20, done: 2 ** 16 + 40 });
+    expect(network.sent.map(({ to }) => (to - LOW) % 8).every((bit) => bit < 4)).toBe(true);
   });
 });
 

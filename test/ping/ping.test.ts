@@ -1,6 +1,6 @@
 /** `ping()` on loopback, where every address answers. */
 import { createServer } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ADDRESS_STATES, type PingOptions, ping } from '../../src/index.ts';
 import { present } from '../kit/servers.ts';
 
@@ -43,6 +43,23 @@ describe.skipIf(!ROOT)('ICMP', () => {
       expect(states).toEqual({ up: 4096 });
       expect(summary.counts).toMatchObject({ sent: 4096, answers: 4096, duplicates: 0, foreign: 0 });
     }
+  });
+
+  it.each([
+    ['few addresses', '127.3.3.[1-9]'],
+    ['many addresses', '127.3.0.0/20'],
+  ])('closed in the middle it ends at once: %s', async (_what, hosts) => {
+    const slow = await ping({ hosts, count: 2, intervalMs: 600_000, timeoutMs: 600_000 });
+    const read = (async () => {
+      let told = 0;
+      for await (const chunk of slow.chunks()) told += chunk.count;
+      return told;
+    })();
+    await vi.waitFor(() => expect(slow.counts.sent).toBe(slow.count), { timeout: 20_000 });
+    await slow.close();
+    const told = await read;
+    const { states } = slow.summary();
+    expect([states.up, states['not-probed']]).toEqual([told, slow.count - told]);
   });
 
   it('IPv6 and names come with their labels, and what has no address is told', async () => {
@@ -162,7 +179,7 @@ describe('TCP and banners', () => {
       hosts: '127.4.2.[0-39]',
       level: 'banner',
       port,
-      timeoutMs: 300,
+      timeoutMs: 1500,
       rate: 'max',
     });
     expect(states).toEqual({ up: 20, 'no-banner': 20 });

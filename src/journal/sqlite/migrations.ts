@@ -57,6 +57,12 @@ const MIGRATIONS: readonly string[] = [
   -- Results by the kind of their outcome, so that a list of runs reads no results.
   CREATE TABLE tally (kind TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Of a sweep: 65,536 addresses each, packed, by their place in it.
+  CREATE TABLE sweep_part (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+  -- One row, which changes together with the parts: what is counted over all of them, as JSON.
+  CREATE TABLE sweep (one INTEGER PRIMARY KEY CHECK (one = 1), totals TEXT NOT NULL) STRICT;
+  `,
 ];
 
 export const FORMAT_VERSION = MIGRATIONS.length;

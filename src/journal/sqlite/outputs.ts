@@ -7,8 +7,9 @@
  * by tasks in progress × 16 KiB. A finished one stays until its commit, since a commit that fails is tried again.
  */
 import { createHash, type Hash, hash } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../util/make_folder.ts';
 import type { KeptOutput } from '../journal.ts';
 import { Recent } from '../recent.ts';
 import type { WriterStatements } from './statements.ts';
@@ -68,7 +69,7 @@ export class OutputStore {
 
   #append(arriving: Arriving, key: string, bytes: Uint8Array): void {
     if (arriving.part === undefined) {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      makeFolder(this.#folder, 0o700);
       arriving.part = join(this.#folder, `${key}.part`);
       writeFileSync(arriving.part, arriving.head, { mode: 0o600 });
       arriving.head = Buffer.alloc(0);
@@ -111,7 +112,7 @@ export class OutputStore {
     if (length <= SPILL_BYTES) return { sha256, length, bytes };
     const file = this.#fileOf(sha256);
     if (!existsSync(file)) {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      makeFolder(this.#folder, 0o700);
       writeFileSync(`${file}.part`, bytes, { mode: 0o600 });
       renameSync(`${file}.part`, file);
     }

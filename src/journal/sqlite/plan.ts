@@ -30,8 +30,8 @@ export class StoredPlan implements JournaledPlan {
   at(index: number): Target {
     if (!(index >= 0 && index < this.count)) throw new RangeError(`no task ${index} in a plan of ${this.count}`);
     const repetition = Math.floor(index / this.hosts);
-    const { label, name, user, port } = this.#list.at(index - repetition * this.hosts);
-    return { label, name, user, port, index, iteration: repetition + 1 };
+    const { label, name, user, port, identity } = this.#list.at(index - repetition * this.hosts);
+    return { label, name, user, port, identity, index, iteration: repetition + 1 };
   }
 }
 

@@ -25,6 +25,7 @@ import {
 import { damaged, Unpacker } from '../packing.ts';
 import { Recent } from '../recent.ts';
 import { isSelected } from '../selection.ts';
+import { SWEEP_KIND } from '../sweeps.ts';
 import { damagedFile, journalError } from './errors.ts';
 import { isLive } from './lock.ts';
 import { checkWhole, openForReading, tallied } from './open.ts';
@@ -105,6 +106,10 @@ export class SqliteReader implements JournalReader {
       this.#statements = new ReaderStatements(db);
       this.info = runInfo(db, run, files);
       this.record = parse(run.record);
+      if ((this.record.job as { readonly kind?: string }).kind === SWEEP_KIND) {
+        const what = 'which has no tasks: "myriad show", "myriad resume" and --from take it';
+        throw new MyriadError('usage', `run ${run.id} is a sweep of "myriad ping", ${what}`);
+      }
       this.summary = run.summary === null ? undefined : parse(run.summary);
       this.plan = new StoredPlan(this.#statements, run, selectLastPlanBlock(db));
       this.lastRound = lastRound(db);
@@ -298,8 +303,8 @@ export class SqliteReader implements JournalReader {
 
 const NOTHING = Buffer.alloc(0);
 
-function hostOf({ label, name, user, port }: Target): TaskResult['host'] {
-  return { label, name, user, port };
+function hostOf({ label, name, user, port, identity }: Target): TaskResult['host'] {
+  return { label, name, user, port, identity };
 }
 
 /** Read when it is asked for: a list of outcomes needs no output. */

@@ -14,11 +14,13 @@ import type {
   Who,
   WriteOptions,
 } from '../journal.ts';
+import type { SweepJournal, SweepReader, SweepRecord, SweepWriter } from '../sweeps.ts';
 import { journalError } from './errors.ts';
 import { openForReading } from './open.ts';
 import type { WriterData } from './protocol.ts';
 import { pathsOf, prune } from './prune.ts';
 import { runInfo, SqliteReader } from './reader.ts';
+import { createSweep, readSweep, resumeSweep } from './sweep_store.ts';
 import { SqliteWriter } from './writer.ts';
 
 export interface SqliteOptions {
@@ -30,7 +32,7 @@ export interface SqliteOptions {
   readonly maxPages?: number | undefined;
 }
 
-export class SqliteJournal implements Journal {
+export class SqliteJournal implements Journal, SweepJournal {
   readonly folder: string;
   readonly #options: SqliteOptions;
 
@@ -81,6 +83,18 @@ export class SqliteJournal implements Journal {
 
   read(run: string): JournalReader {
     return new SqliteReader(findRun(this.folder, run));
+  }
+
+  createSweep(record: SweepRecord, targets: string, count: number): SweepWriter {
+    return createSweep(this.folder, record, targets, count);
+  }
+
+  resumeSweep(run: string, who: Who): SweepWriter {
+    return resumeSweep(this.folder, run, who);
+  }
+
+  readSweep(run: string): SweepReader | undefined {
+    return readSweep(this.folder, run);
   }
 
   *list(): Generator<RunEntry> {

@@ -19,16 +19,20 @@ export interface PollFlags {
   readonly keepRounds?: number;
 }
 
-/** Begins the group of options. */
-export function addPolls(command: Command): Command {
-  return command
+/** Begins the group of options. `ping`: its hosts are up or down, whatever they answer. */
+export function addPolls(command: Command, of: 'run' | 'ping' = 'run'): Command {
+  command
     .optionsGroup('Polling:')
     .option('--every <time>', 'once more each time it has passed, on connections that stay', duration('--every'))
     .option('--rounds <n>', 'so many times (default: until ^C)', count('--rounds', 1))
     .option('--jitter <time>', 'over which starts are spread (default: a tenth of --every)', durationOrNone('--jitter'))
-    .option('--changes-only', 'show hosts that go down, come up, or answer something else')
-    .option('--fail-after <n>', 'failures in a row are down (default: 1)', count('--fail-after', 1))
-    .option('--extract <what>', 'of stdout: a pattern, its first group; or a path, as .load[0]')
+    .option(
+      '--changes-only',
+      `show hosts that go down${of === 'run' ? ', come up, or answer something else' : ' or come up'}`,
+    )
+    .option('--fail-after <n>', 'failures in a row are down (default: 1)', count('--fail-after', 1));
+  if (of === 'run') command.option('--extract <what>', 'of stdout: a pattern, its first group; or a path, as .load[0]');
+  return command
     .option('--on-change <command>', 'here, for each change, which is JSON on its stdin')
     .option('--metrics <address>', 'for Prometheus, as 127.0.0.1:9464 or 9464')
     .option('--keep-rounds <n>', 'in the journal (default: 1000)', count('--keep-rounds', 1));
@@ -60,9 +64,9 @@ interface Others extends PollFlags, FoldFlags {
   readonly deadline?: number | null;
 }
 
-/** Throws `usage` for what contradicts rounds, or needs them. */
-export function refusePolls(flags: Others): void {
-  const { every } = flags;
+/** Throws `usage` for what needs rounds where there are none, and for times that do not go together. */
+export function refuseUnrepeated(flags: PollFlags & Pick<Others, 'deadline'>): void {
+  const { every, jitter, deadline } = flags;
   if (every === undefined) {
     const without = Object.entries({
       '--rounds': flags.rounds,
@@ -77,13 +81,19 @@ export function refusePolls(flags: Others): void {
     if (without !== undefined) refuse(`${without[0]}: the run is not repeated; add --every, such as --every 60s`);
     return;
   }
-  const { jitter, deadline } = flags;
   if (jitter !== undefined && jitter !== null && jitter !== NO_LIMIT && jitter >= every) {
     refuse(`--jitter ${formatDuration(jitter)}: it must be shorter than --every ${formatDuration(every)}`);
   }
   if (deadline && deadline < every && flags.rounds !== 1) {
     refuse(`--every ${formatDuration(every)}: the run is over before, by --deadline ${formatDuration(deadline)}`);
   }
+}
+
+/** Throws `usage` for what contradicts rounds, or needs them. */
+export function refusePolls(flags: Others): void {
+  refuseUnrepeated(flags);
+  const { every } = flags;
+  if (every === undefined) return;
   const waves = { '--serial': flags.serial, '--splay': flags.splay, '--max-fail': flags.maxFail };
   const limits = { '--max-unreached': flags.maxUnreached, '--fail-fast': flags.failFast };
   const other = Object.entries({ ...waves, ...limits }).find(([, value]) => value !== undefined);

@@ -95,6 +95,22 @@ describe('precedence', () => {
     expect(await words('-w a true')).toBe('--output=ndjson --gather=stream -w a true');
   });
 
+  it('what polling needs waits for it, and rounds give way to waves', async () => {
+    user('fail-after: 3\nchanges-only: true\njitter: 1s\nmetrics: 9464');
+    expect(await words('-w a true')).toBe('-w a true');
+    expect(await words('-w a --every 1m true')).toBe(
+      '--fail-after=3 --changes-only --jitter=1s --metrics=9464 -w a --every 1m true',
+    );
+    expect(await words('-w a --every 1m', 'ping')).toBe('--fail-after=3 --changes-only --metrics=9464 -w a --every 1m');
+    ofProject('every: 5m\nrounds: 2');
+    expect(await words('--no-jitter --no-metrics -w a true')).toBe(
+      '--every=5m --rounds=2 --fail-after=3 --changes-only -w a true',
+    );
+    for (const other of ['--serial 1', '-b', '--fail-fast']) {
+      expect(await words(`${other} -w a true`)).toBe(`${other} -w a true`);
+    }
+  });
+
   it('--no-NAME switches off; false does, too', async () => {
     user('gather-same: true\nlabel: false\njournal: false\nquiet: false');
     expect(await words('-w a true')).toBe('--gather-same --no-label --no-journal -w a true');
@@ -217,7 +233,20 @@ describe('whose word counts', () => {
     ]) {
       expect(harmful).toContain(name);
     }
-    for (const name of ['check', 'check-on', 'sudo', 'identity', 'journal', 'env', 'stdin', 'audit', 'raw', 'local']) {
+    for (const name of [
+      'on-change',
+      'metrics',
+      'check',
+      'check-on',
+      'sudo',
+      'identity',
+      'journal',
+      'env',
+      'stdin',
+      'audit',
+      'raw',
+      'local',
+    ]) {
       expect(harmful).toContain(name);
     }
   });

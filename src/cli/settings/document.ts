@@ -19,7 +19,7 @@ const SHARED_BY_ALL = new Set(['journal', 'color', 'progress']);
 /** Not from the top, where they are meant for runs: `yes` would add keys that nobody has looked at, a rate of logins is none of probes. */
 const NEVER_FROM_TOP: Readonly<Record<string, readonly string[]>> = {
   trust: ['yes'],
-  ping: ['rate', 'fanout', 'order', 'port', 'retries'],
+  ping: ['rate', 'fanout', 'order', 'port', 'retries', 'jitter'],
 };
 
 /** The settings of a file, names checked, values not yet. */

@@ -9,7 +9,7 @@ import { nearest } from '../../util/nearest.ts';
 import { type Definitions, settingName } from '../definitions.ts';
 import { type Document, readDocument, TRUSTED } from './document.ts';
 import { findFiles, type Layer, readSettings, type SettingsFile, type Surroundings, userFile } from './files.ts';
-import { ADDS_UP, displacedBy, holdsPath, OF_PROJECTS } from './options.ts';
+import { ADDS_UP, displacedBy, holdsPath, OF_PROJECTS, WAITS_FOR } from './options.ts';
 import { type Scanned, scan } from './scan.ts';
 import { type Entry, type Node, Source } from './yaml.ts';
 
@@ -124,7 +124,9 @@ function strongest(layers: readonly (readonly Setting[])[], { given, off }: Scan
     kept.push(...now);
     for (const { name } of now) for (const other of [name, ...displacedBy(name)]) gone.add(other);
   }
-  return kept.filter(({ words }) => words.length > 0);
+  const whole = new Set([...given, ...kept.map(({ name }) => name)]);
+  const waits = (name: string) => WAITS_FOR.has(name) && !whole.has(WAITS_FOR.get(name)!);
+  return kept.filter(({ name, words }) => words.length > 0 && !waits(name));
 }
 
 interface ReaderContext {

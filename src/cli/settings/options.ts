@@ -24,12 +24,30 @@ const NOT_LOCAL = [
 const FORMS = ['gather-same', 'gather-both', 'line-mode', 'normalize', 'diff', 'regroup'];
 const NOT_TEXT = ['output', 'gather'];
 
+/** What a run in rounds cannot have. */
+const NOT_IN_ROUNDS = [
+  ...['serial', 'splay', 'max-fail', 'max-unreached', 'fail-fast', 'outdir', 'errdir'],
+  ...['gather-same', 'gather-both', 'line-mode', 'normalize', 'diff', 'regroup'],
+];
+
 /** Those that no longer count once `name` is given. */
 export function displacedBy(name: string): readonly string[] {
+  if (name === 'every') return NOT_IN_ROUNDS;
+  return NOT_IN_ROUNDS.includes(name) ? [...othersBy(name), 'every'] : othersBy(name);
+}
+
+function othersBy(name: string): readonly string[] {
   if (name === 'local') return NOT_LOCAL;
   const forms = FORMS.includes(name) ? NOT_TEXT : NOT_TEXT.includes(name) ? FORMS : [];
   return [...EXCLUSIVE.filter((group) => group.includes(name)).flat(), ...forms];
 }
+
+/** Settings that wait for another option: they count where that one is given, or set, as well. */
+export const WAITS_FOR: ReadonlyMap<string, string> = new Map(
+  ['rounds', 'jitter', 'changes-only', 'fail-after', 'extract', 'on-change', 'metrics', 'keep-rounds'].map(
+    (name) => [name, 'every'] as const,
+  ),
+);
 
 /** Left out is left out: these add up over the layers. */
 export const ADDS_UP: ReadonlySet<string> = new Set(['exclude', 'exclude-group']);
@@ -52,6 +70,7 @@ export const OF_PROJECTS: ReadonlySet<string> = new Set([
   ...['user', 'port', 'jump', 'ipv4-only', 'ipv6-only', 'resolver', 'transport', 'retries'],
   ...['fanout', 'rate', 'threads', 'connect-timeout', 'command-timeout', 'idle', 'linger', 'deadline'],
   ...['serial', 'check-timeout', 'between', 'splay', 'max-fail', 'max-unreached', 'fail-fast'],
+  ...['every', 'rounds', 'jitter', 'changes-only', 'fail-after', 'keep-rounds'],
   ...['cwd', 'umask', 'shell', 'ok-status', 'on-stop', 'export-identity', 'repeat'],
   ...[
     'gather-same',

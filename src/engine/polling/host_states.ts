@@ -9,12 +9,11 @@
  * An answer is an exit status, or that there is none: a command that fails has answered. A failure is whatever kept the host
  * from answering. What says nothing about the host (cancelled, not run, a fault on our side) is neither.
  *
- * 14 bytes a host, allocated once.
+ * 14 bytes a host, allocated once; 6 where answers are not compared.
  */
 import type { Change } from '../../contracts/events.ts';
 import type { Outcome } from '../../contracts/outcome.ts';
 import type { PolledHosts } from '../../contracts/summary.ts';
-import type { TaskResult } from '../../contracts/task.ts';
 
 const UNKNOWN = 0;
 const UP = 1;
@@ -26,6 +25,12 @@ const TICK_MS = 10;
 /** An answer as far as it is compared: two halves of a hash. */
 export type Fingerprint = readonly [number, number];
 
+/** What a result says about its host. */
+export type News = 'answer' | 'failure' | 'none';
+
+/** All answers that are not compared are one. */
+const SAME: Fingerprint = [0, 0];
+
 /** More would not fit into a byte. */
 export const MOST_FAIL_AFTER = 255;
 
@@ -34,26 +39,27 @@ export class HostStates {
   readonly #startAt: number;
   readonly #states: Uint8Array;
   readonly #failures: Uint8Array;
-  readonly #answers: Uint32Array;
+  /** Undefined: they are not compared. */
+  readonly #answers: Uint32Array | undefined;
   readonly #answeredAt: Uint32Array;
   #up = 0;
   #down = 0;
 
-  /** `count`: tasks of a round. */
-  constructor(count: number, failAfter: number, startAt: number) {
+  /** `count`: tasks of a round; `compares`: another answer than the last is a change. */
+  constructor(count: number, failAfter: number, startAt: number, compares = true) {
     this.#failAfter = failAfter;
     this.#startAt = startAt;
     this.#states = new Uint8Array(count);
     this.#failures = new Uint8Array(count);
-    this.#answers = new Uint32Array(2 * count);
+    this.#answers = compares ? new Uint32Array(2 * count) : undefined;
     this.#answeredAt = new Uint32Array(count);
   }
 
-  /** Takes a result; gives the change that it is, if any. `fingerprint` is asked for answers only. */
-  take({ index, outcome }: TaskResult, now: number, fingerprint: () => Fingerprint): Change | undefined {
-    const news = newsOf(outcome);
+  /** Takes what is new of a host; gives the change that it is, if any. `fingerprint` is asked for answers that are compared only. */
+  take(index: number, news: News, now: number, fingerprint: () => Fingerprint): Change | undefined {
     if (news === 'none') return undefined;
-    return news === 'answer' ? this.#answered(index, now, fingerprint()) : this.#failed(index);
+    if (news === 'failure') return this.#failed(index);
+    return this.#answered(index, now, this.#answers === undefined ? SAME : fingerprint());
   }
 
   /** `staleMs`: answers older than that are stale. */
@@ -78,10 +84,13 @@ export class HostStates {
 
   #answered(index: number, now: number, [high, low]: Fingerprint): Change | undefined {
     const before = this.#states[index];
-    const same = this.#answers[2 * index] === high && this.#answers[2 * index + 1] === low;
+    const answers = this.#answers;
+    const same = answers === undefined || (answers[2 * index] === high && answers[2 * index + 1] === low);
     this.#failures[index] = 0;
-    this.#answers[2 * index] = high;
-    this.#answers[2 * index + 1] = low;
+    if (answers !== undefined) {
+      answers[2 * index] = high;
+      answers[2 * index + 1] = low;
+    }
     this.#answeredAt[index] = Math.floor((now - this.#startAt) / TICK_MS);
     if (before === UP) return same ? undefined : 'answer';
     this.#states[index] = UP;
@@ -104,14 +113,15 @@ export class HostStates {
   }
 }
 
-/** What an outcome says about its host. */
-function newsOf({ kind }: Outcome): 'answer' | 'failure' | 'none' {
+/** What an outcome says about its host; `upWhen`: `ok`: nothing else is an answer. */
+export function newsOf({ kind }: Outcome, upWhen: 'answered' | 'ok' = 'answered'): News {
   switch (kind) {
     case 'ok':
+      return 'answer';
     case 'failed':
     case 'signalled':
     case 'no-status':
-      return 'answer';
+      return upWhen === 'ok' ? 'failure' : 'answer';
     case 'cancelled':
     case 'skipped':
     case 'not-run':

@@ -27,6 +27,8 @@ export interface RoundHooks {
 export interface PollingParts {
   readonly rules: PollRules;
   readonly clock: Clock;
+  /** Connections that wait for the next round. @default that is not known */
+  readonly kept?: (() => number) | undefined;
 }
 
 /** Starts that are closer together come together. */
@@ -79,6 +81,7 @@ class RoundFeed implements PlanFeed {
   readonly #pace: RoundPace;
   readonly #clock: Clock;
   #timer: { cancel(): void } | undefined;
+  #timerAt = Infinity;
 
   constructor(plan: Plan, pace: RoundPace, clock: Clock) {
     this.#pace = pace;
@@ -92,24 +95,33 @@ class RoundFeed implements PlanFeed {
     return this.here >= this.plan.count;
   }
 
+  /** Only where logins are spread do others come sooner for it: what offsets let in, the timer does. */
   taskEnded({ phases }: TaskResult): void {
     this.#pace.ended((phases.auth ?? phases.connect ?? phases.dns) !== undefined);
-    if (!this.ended) this.advance();
+    if (this.#pace.careful && !this.ended) this.advance();
   }
 
   /** Lets in what may come now, and looks again when more may. */
   advance(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
     const now = this.#clock.now();
     const here = this.#pace.here(now);
     const more = here > this.here;
     this.here = here;
-    const next = this.#pace.nextAt(now);
-    if (next < Infinity) {
-      this.#timer = this.#clock.setTimer(Math.max(LEAST_TICK_MS, next - now), () => this.advance());
-    }
+    const at = Math.max(now + LEAST_TICK_MS, this.#pace.nextAt(now));
+    // One that comes no later looks again then.
+    if (this.#timer === undefined || at < this.#timerAt || at === Infinity) this.#arm(at, now);
     if (more) this.more?.();
+  }
+
+  #arm(at: number, now: number): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAt = at;
+    if (at === Infinity) return;
+    this.#timer = this.#clock.setTimer(at - now, () => {
+      this.#timer = undefined;
+      this.advance();
+    });
   }
 
   /** Of the plan's feed: what is not here will not run, and is told of at once. */
@@ -134,6 +146,7 @@ class PollingRun implements ExecutorRun {
   readonly #executor: Executor;
   readonly #clock: Clock;
   readonly #rules: PollRules;
+  readonly #kept: (() => number) | undefined;
   readonly #request: RunRequest;
   readonly #hooks: ExecutorHooks;
   readonly #told: RoundHooks | undefined;
@@ -153,7 +166,7 @@ class PollingRun implements ExecutorRun {
 
   constructor(
     executor: Executor,
-    { rules, clock }: PollingParts,
+    { rules, clock, kept }: PollingParts,
     request: RunRequest,
     hooks: ExecutorHooks,
     told: RoundHooks | undefined,
@@ -161,6 +174,7 @@ class PollingRun implements ExecutorRun {
     this.#executor = executor;
     this.#clock = clock;
     this.#rules = rules;
+    this.#kept = kept;
     this.#request = request;
     this.#hooks = hooks;
     this.#told = told;
@@ -290,7 +304,11 @@ class PollingRun implements ExecutorRun {
   async #start(round: number): Promise<ExecutorRun> {
     const { plan, limits } = this.#request;
     const now = this.#clock.now();
-    const feed = new RoundFeed(plan, new RoundPace(this.#rules, plan.count, now, round > 0), this.#clock);
+    const feed = new RoundFeed(
+      plan,
+      new RoundPace(this.#rules, plan.count, now, round > 0, this.#kept?.()),
+      this.#clock,
+    );
     const { runMs } = limits.deadlines;
     const leftMs = runMs === null ? null : Math.max(1, this.#startedAt + runMs - now);
     const request = {

@@ -73,10 +73,11 @@ const MOST_LOGIN_MS = 20;
 const LOGIN_SHARE = 0.8;
 
 /**
- * How many tasks of one round may have started: as many as their offsets allow, and where hosts turn out to need a login (after
- * the fleet has restarted they all do) no more than keep the logins spread over the period.
+ * How many tasks of one round may have started: as many as their offsets allow, and where hosts need a login (after the fleet has
+ * restarted they all do) no more than keep the logins spread over the period.
  *
  *   by offsets ──more logins than spread ones would be, and 32──▶ by logins     to the end of the round
+ *   (start) ──so many connections are gone that they would be──▶ by logins
  *
  * By logins, every task in progress is taken for a login until it has ended as none.
  */
@@ -91,12 +92,21 @@ export class RoundPace {
   #careful = false;
   #here = 0;
 
-  /** `spreads`: logins are spread. The first round of a run is all logins, and somebody waits for it: the engine's limits do. */
-  constructor(rules: PollRules, count: number, startAt: number, spreads: boolean) {
+  /**
+   * `spreads`: logins are spread. The first round of a run is all logins, and somebody waits for it: the engine's limits do. `kept`:
+   * connections that there are at its start, where that is known.
+   */
+  constructor(rules: PollRules, count: number, startAt: number, spreads: boolean, kept = count) {
     this.#startAt = startAt;
     this.#count = count;
     this.#jitterMs = rules.jitterMs;
     this.#loginMs = spreads ? Math.min(MOST_LOGIN_MS, (rules.everyMs * LOGIN_SHARE) / count) : 0;
+    this.#careful = spreads && count - kept > rules.jitterMs / this.#loginMs + LOGIN_SLACK;
+  }
+
+  /** Logins are spread: whether more may start depends on how those before have ended. */
+  get careful(): boolean {
+    return this.#careful;
   }
 
   /** A task has ended. */

@@ -3,7 +3,7 @@ import type { RunEvent } from '../../contracts/events.ts';
 import { OUTCOME_KINDS, type OutcomeKind } from '../../contracts/outcome.ts';
 import type { PolledHosts } from '../../contracts/summary.ts';
 
-const TASK_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const TASK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const ROUND_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
 
 /** What a scrape asks for besides: it may come in the middle of a round. */

@@ -21,6 +21,11 @@ export interface PollOptions {
   /** Failures in a row after which a host counts as down; one answer, and it is up. @default 1 */
   readonly failAfter?: number;
   /**
+   * Which hosts are up. `answered`: those whose command came to an end, whatever its status · `ok`: those whose task is ok; answers are
+   * not compared then. @default 'answered'
+   */
+  readonly upWhen?: 'answered' | 'ok';
+  /**
    * What of stdout is looked at: a pattern, of which the first group (or all) that matches counts, or a path into JSON, as `.load[0]`.
    * @default all of it
    */
@@ -41,6 +46,7 @@ export const POLL_OPTIONS: readonly (keyof PollOptions)[] = [
   'rounds',
   'jitterMs',
   'failAfter',
+  'upWhen',
   'extract',
   'onChange',
   'metrics',
@@ -50,6 +56,7 @@ export const POLL_OPTIONS: readonly (keyof PollOptions)[] = [
 export interface ResolvedPolling {
   readonly rules: PollRules;
   readonly failAfter: number;
+  readonly upWhen: 'answered' | 'ok';
   readonly extract: Extract | undefined;
   readonly onChange: string | undefined;
   readonly metrics: MetricsPlace | undefined;
@@ -86,6 +93,7 @@ export function resolvePolling(
     rounds = MOST_ROUNDS,
     jitterMs = Math.min(everyMs * JITTER, tasks * JITTER_A_TASK_MS),
     failAfter = 1,
+    upWhen = 'answered',
     keepRounds,
     onChange,
   } = options;
@@ -95,6 +103,7 @@ export function resolvePolling(
   between('jitterMs', jitterMs, 0, everyMs);
   if (jitterMs === everyMs)
     throw usage(`jitterMs ${jitterMs}: it must be less than everyMs, or no round is ever over in time`);
+  if (upWhen !== 'answered' && upWhen !== 'ok') throw usage(`upWhen: expected answered or ok, got "${upWhen}"`);
   if (onChange?.trim() === '') throw usage('onChange: expected a command, got nothing');
   // Outputs that have files of their own would outlive their rounds.
   if (options.journalOutput === 'all') throw usage('journalOutput all: rounds are recorded with head, or none');
@@ -104,6 +113,7 @@ export function resolvePolling(
   return {
     rules: { everyMs, jitterMs, rounds: rounds === MOST_ROUNDS ? Infinity : rounds },
     failAfter,
+    upWhen,
     extract: options.extract === undefined ? undefined : parseExtract(options.extract),
     onChange,
     metrics: options.metrics === undefined ? undefined : metricsPlace(options.metrics),

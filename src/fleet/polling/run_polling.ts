@@ -1,5 +1,5 @@
 /** The rounds of one run: its executor, what is told of them, and who else hears of changes. */
-import type { ChangeEvent, RunEvent } from '../../contracts/events.ts';
+import type { ChangeEvent, RunListener } from '../../contracts/events.ts';
 import type { Clock, Limits } from '../../contracts/limits.ts';
 import { Bytes } from '../../contracts/task.ts';
 import type { StartOptions } from '../../engine/engine.ts';
@@ -48,16 +48,19 @@ export class RunPolling {
     return this.#server?.url;
   }
 
-  /** The executor that the run gets, on top of its own. Throws `usage` where nothing can listen at the place for metrics. */
-  async over(executor: Executor): Promise<NonNullable<StartOptions['polling']>> {
+  /**
+   * The executor that the run gets, on top of its own; `kept`: connections that wait, where they are for this run. Throws `usage` where
+   * nothing can listen at the place for metrics.
+   */
+  async over(executor: Executor, kept?: () => number): Promise<NonNullable<StartOptions['polling']>> {
     const { polling, run, count, clock } = this.#parts;
-    const { rules, failAfter, extract, onChange, metrics } = polling;
+    const { rules, failAfter, upWhen, extract, onChange, metrics } = polling;
     const look = extract && (({ stdout }: ChangeEvent['result']) => extract(stdout));
-    const rounds = new Rounds({ run, rules, count, failAfter, extract: look, clock });
+    const rounds = new Rounds({ run, rules, count, failAfter, upWhen, extract: look, clock });
     this.#rounds = rounds;
     if (metrics !== undefined) this.#server = await MetricsServer.open(metrics, () => this.#text());
     if (onChange !== undefined) this.#programs = new ChangePrograms({ command: onChange, run, clock });
-    this.#executor = new PollingExecutor(executor, { rules, clock });
+    this.#executor = new PollingExecutor(executor, { rules, clock, kept });
     return { executor: this.#executor, rounds };
   }
 
@@ -71,11 +74,15 @@ export class RunPolling {
     this.#executor?.stop();
   }
 
-  /** Listens to the run. */
-  readonly listener = (event: RunEvent): void => {
-    this.#metrics?.take(event);
-    if (event.type === 'change') this.#programs?.add(lineOf(event));
-  };
+  /** Listens to the run; undefined: there is nobody to hear of it. */
+  get listener(): RunListener | undefined {
+    const { metrics, onChange } = this.#parts.polling;
+    if (metrics === undefined && onChange === undefined) return undefined;
+    return (event) => {
+      this.#metrics?.take(event);
+      if (event.type === 'change') this.#programs?.add(lineOf(event));
+    };
+  }
 
   /** Resolves when the programs for changes are over, and nothing listens any more. */
   async close(): Promise<void> {

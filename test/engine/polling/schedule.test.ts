@@ -131,6 +131,18 @@ describe('RoundPace', () => {
     expect(at.at(-1)).toBeLessThan(8100);
   });
 
+  it('spreads them from the first where it is known that the connections are gone', () => {
+    const count = 1000;
+    const rules = rulesOf({ everyMs: 10_000, jitterMs: 1000 });
+    // So slow that none has ended while all of them would have started.
+    const paced = (kept: number) => starts(new RoundPace(rules, count, 0, true, kept), count, () => true, 1500);
+    const inFirstSecond = (at: readonly number[]) => at.filter((start) => start <= 1000).length;
+    expect(inFirstSecond(paced(0))).toBeLessThan(32 + 1000 / 8 + 2);
+    expect(paced(0).at(-1)).toBeLessThan(8100);
+    // As many as are no heap: offsets say when.
+    expect(inFirstSecond(paced(900))).toBe(count);
+  });
+
   it('goes on as before where some hosts of many log in anew', () => {
     const count = 1000;
     const rules = rulesOf({ everyMs: 10_000, jitterMs: 1000 });

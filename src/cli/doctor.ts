@@ -51,7 +51,8 @@ export async function doctor(argv: readonly string[], verbs: readonly NamedVerb[
   const flags = command.opts<DoctorFlags>();
   const view = await look(definitions, verb, flags);
   const stdout = new Writer(process.stdout);
-  stdout.write(flags.output === 'json' ? `${JSON.stringify(view, undefined, 2)}\n` : doctorText(view));
+  const columns = process.stdout.isTTY ? process.stdout.columns || 80 : undefined;
+  stdout.write(flags.output === 'json' ? `${JSON.stringify(view, undefined, 2)}\n` : doctorText(view, columns));
   await stdout.end();
   return view.findings.some(({ state }) => state === 'problem') ? 1 : 0;
 }

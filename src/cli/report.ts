@@ -18,9 +18,10 @@ Examples:
   myriad report last --html run.html
   myriad report -2 --html /tmp/before.html
 
-One file: outcomes, causes with their hosts, tasks over time, latency of each
-phase, identical answers folded. It loads nothing and runs nothing, so it can be
-sent by mail or kept. RUN is an id, "last", or -2, the one before the last.
+One file: outcomes, causes with their hosts and what to do, tasks over time, the
+latency of each phase, identical answers folded. It loads nothing and runs
+nothing, so it can be sent by mail or kept. RUN is an id, "last", or -2, the one
+before the last.
 `;
 
 export async function report(argv: readonly string[]): Promise<number> {
@@ -56,12 +57,13 @@ export async function report(argv: readonly string[]): Promise<number> {
 function pageOf(name: string, flags: ReportFlags): string {
   const reader = journalOf(flags).read(name);
   try {
-    const { info, record, plan } = reader;
+    const { info, record, plan, lastRound } = reader;
     const results = replay(reader);
     const data = new ReportData(info.startedAt);
     for (const result of results) data.add(result);
     const summary = results.summary();
-    return reportPage({ info, record, summary, data, fold: foldHosts, hosts: plan.hosts, version: version() });
+    const rounds = lastRound + 1;
+    return reportPage({ info, record, summary, data, fold: foldHosts, hosts: plan.hosts, rounds, version: version() });
   } finally {
     reader.close();
   }

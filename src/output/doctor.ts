@@ -1,5 +1,6 @@
 /** What the doctor found, for people: a line each, the line that mends it below, then the settings in force. */
 import { escapeText } from './escape.ts';
+import { wrap } from './summary.ts';
 
 /** As `myriad doctor --output json` gives it. */
 export interface DiagnosisView {
@@ -26,13 +27,16 @@ export interface DiagnosisView {
   };
 }
 
-export function doctorText({ version, findings, settings }: DiagnosisView): string {
+/** `columns`: of the terminal; lines that mend something are never broken. */
+export function doctorText({ version, findings, settings }: DiagnosisView, columns?: number): string {
   const [area, state] = [widthOf(findings.map((each) => each.area)), widthOf(findings.map((each) => each.state))];
   const lines = [`myriad ${version}`];
   for (const each of findings) {
-    lines.push(`${each.area.padEnd(area)}  ${each.state.padEnd(state)}  ${escapeText(each.what)}`);
+    const indent = ' '.repeat(area + state + 4);
+    const [first = '', ...rest] = wrap(escapeText(each.what).split(' '), indent, columns);
+    lines.push(`${each.area.padEnd(area)}  ${each.state.padEnd(state)}  ${first.slice(indent.length)}`, ...rest);
     // The spaces in front stay a shell's own, so that the line can be copied.
-    if (each.fix !== '') lines.push(`${' '.repeat(area + state + 4)}fix: ${escapeText(each.fix)}`);
+    if (each.fix !== '') lines.push(`${indent}fix: ${escapeText(each.fix)}`);
   }
   const { verb, profile, options } = settings;
   if (options.length === 0) return text(lines);

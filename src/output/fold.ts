@@ -19,6 +19,8 @@ export interface FoldOptions {
   readonly streams?: 'stdout' | 'both' | undefined;
   /** How it is shown. @default 'blocks' */
   readonly form?: FoldForm | undefined;
+  /** Says whose answers they are. @default true */
+  readonly prefix?: boolean | undefined;
   /** Answers that differ in nothing else are equal. @default all counts */
   readonly normalize?: readonly NormalKind[] | undefined;
   /** Bytes in memory at most: half of it different outputs, and 1 KiB for each of those. @default 128 MiB */
@@ -88,9 +90,9 @@ export class Folder {
     names: { readonly label: Label; readonly fold: Fold },
     options: FoldOptions = {},
   ) {
-    const { form = 'blocks', normalize = [], raw = false, color = false } = options;
+    const { form = 'blocks', prefix = true, normalize = [], raw = false, color = false } = options;
     this.#stderr = sinks.stderr;
-    this.#printer = new FoldPrinter(sinks, names, { form, normalize, raw, color });
+    this.#printer = new FoldPrinter(sinks, names, { form, prefix, normalize, raw, color });
     this.#both = options.streams === 'both';
     this.#normal = normalize.length > 0 ? new NormalHashes(normalize) : undefined;
     this.#maxBytes = options.maxBytes ?? 128 * MIB;

@@ -32,6 +32,8 @@ export interface FoldGroup {
 
 export interface FoldPrinterOptions {
   readonly form: FoldForm;
+  /** Says whose answers they are; a diff always does. */
+  readonly prefix: boolean;
   readonly normalize: readonly NormalKind[];
   readonly raw: boolean;
   readonly color: boolean;
@@ -84,8 +86,10 @@ export class FoldPrinter {
       for (const line of [...linesOf(group.output), ...cut]) this.#printLine(hosts, line);
       return;
     }
-    this.#stdout.write(`${DASHES}\n${this.#head(group)}\n${DASHES}\n`);
+    const { prefix } = this.#options;
+    if (prefix) this.#stdout.write(`${DASHES}\n${this.#head(group)}\n${DASHES}\n`);
     this.#stdout.write(this.#shown(prefixLines(group.output, NO_PREFIX)));
+    if (!prefix && group.truncated) this.#stdout.write('[truncated]\n');
   }
 
   /** `web[1-3] (3), truncated` */
@@ -101,7 +105,8 @@ export class FoldPrinter {
   }
 
   #printLine(hosts: string, line: Buffer): void {
-    this.#stdout.write(prefixLines(this.#shown(Buffer.concat([line, Buffer.from('\n')])), Buffer.from(`${hosts}: `)));
+    const prefix = this.#options.prefix ? Buffer.from(`${hosts}: `) : NO_PREFIX;
+    this.#stdout.write(prefixLines(this.#shown(Buffer.concat([line, Buffer.from('\n')])), prefix));
   }
 
   #shown(bytes: Buffer): Buffer {

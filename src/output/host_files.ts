@@ -6,10 +6,11 @@
  */
 import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open } from 'node:fs/promises';
+import { access, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunEvent, TaskOutputEvent } from '../contracts/events.ts';
 import type { StreamName, TaskResult } from '../contracts/task.ts';
+import { makeFolder } from '../util/make_folder.ts';
 import { formatNumberOf } from './format.ts';
 
 export interface HostFilesOptions {
@@ -49,7 +50,7 @@ export function fileName(label: string): string {
 
 /** Makes a folder where there is none; throws what the system says where it cannot, or where nothing can be written to it. */
 export async function openFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   await access(folder, constants.W_OK | constants.X_OK);
 }
 

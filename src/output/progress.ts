@@ -66,7 +66,8 @@ export interface ProgressOptions {
 
 /** Runs shorter than this show no line at all. */
 const FIRST_MS = 300;
-const FRAME_MS = 100;
+/** A frame takes 0.05 ms of CPU, and the loop stands for as long as the terminal takes the line: up to 1 ms where it is slow. */
+const FRAME_MS = 200;
 const LINE_MS = 10_000;
 /** The rate is a mean in which what is older than this counts little. */
 const RATE_MS = 5000;
@@ -74,6 +75,11 @@ const RATE_MS = 5000;
 const SLOW_MS = 5000;
 /** Slow tasks that are named where somebody asks how far it is. */
 const SLOWEST = 5;
+/**
+ * Left free behind the line: one, as a terminal may wrap as soon as the last one is written, and two for the `^C` that it shows
+ * when somebody types that; on the next line it would stay, and this one with it.
+ */
+const FREE_COLUMNS = 3;
 /** To the first column, and clear to the end of the line. */
 const CLEAR = '\r\x1b[K';
 
@@ -110,9 +116,9 @@ export class Progress {
   describe(): string {
     const status = this.#status(SLOWEST);
     const columns = this.#columns() - 1;
-    const lines = wrap(`${progressLine({ ...status, slowest: [] }, this.#rate.mean)}`.split(' '), '', columns);
+    const lines = wrap(partsOf(progressLine({ ...status, slowest: [] }, this.#rate.mean)), '', columns);
     const slowest = (status.slowest ?? []).map(slowText);
-    if (slowest.length > 0) lines.push(...wrap(`slowest: ${slowest.join(', ')}`.split(' '), '', columns));
+    if (slowest.length > 0) lines.push(...wrap(partsOf(`slowest: ${slowest.join(', ')}`), '', columns));
     return lines.map((line) => `${line}\n`).join('');
   }
 
@@ -182,8 +188,8 @@ export class Progress {
     // A terminal that does not take what it has (^S) is not given more.
     for (const sink of this.#wrapped) sink.flush();
     if (this.#sink.pending > 0 || this.#wrapped.some((sink) => sink.pending > 0)) return;
-    // One column is left free: a terminal may wrap as soon as the last one is written.
-    const line = truncate(progressLine(status, perSecond), this.#columns() - 1);
+    const columns = this.#columns() - FREE_COLUMNS;
+    const line = truncate(progressLine(status, perSecond, columns), columns);
     if (line === this.#drawn) return;
     this.#sink.write(CLEAR + line);
     this.#sink.flush();
@@ -191,16 +197,42 @@ export class Progress {
   }
 }
 
-/** `3,412/10,000 34%, 12 failed, wave 2 of 7, 813/s, 8.1 s left, 20 connecting, 64 handshaking, 180 running, limited by: …` */
-export function progressLine(status: ProgressStatus, perSecond: number): string {
+/**
+ * `3,412/10,000 34%, 12 failed, wave 2 of 7, 813/s, 8.1 s left, 20 connecting, 64 handshaking, 180 running, limited by: …`
+ *
+ * `columns`: where the line would be longer, what is not ok is one number, so that there is room for what stands behind it.
+ */
+export function progressLine(status: ProgressStatus, perSecond: number, columns = Number.POSITIVE_INFINITY): string {
+  const notOk = bad(status);
+  const line = lineOf(status, perSecond, notOk);
+  if (line.length <= columns || notOk.length < 2) return line;
+  const { ok = 0, skipped = 0 } = status.outcomes;
+  return lineOf(status, perSecond, [`${formatCount(done(status) - ok - skipped)} not ok`]);
+}
+
+/** How far a run is that waits for somebody: the whole line, broken to the width of the terminal. */
+export function pausedText(status: ProgressStatus, columns: number): string {
+  return wrap(partsOf(progressLine({ ...status, paused: true }, 0)), '', columns - 1).join('\n');
+}
+
+/** Where a line may be broken: no number stands away from what it counts. */
+function partsOf(line: string): string[] {
+  return line.split(/(?<=,) /);
+}
+
+/** How many ended in each way that is not ok. */
+function bad({ outcomes }: ProgressStatus): string[] {
+  return OUTCOME_KINDS.flatMap((kind) => {
+    const count = outcomes[kind] ?? 0;
+    return count > 0 && kind !== 'ok' && kind !== 'skipped' ? [`${formatCount(count)} ${kind}`] : [];
+  });
+}
+
+function lineOf(status: ProgressStatus, perSecond: number, notOk: readonly string[]): string {
   const ended = done(status);
   // Rounded down: 100% only when nothing is left.
   const percent = status.planned === 0 ? 100 : Math.floor((ended / status.planned) * 100);
-  const parts = [`${formatCount(ended)}/${formatCount(status.planned)} ${percent}%`];
-  for (const kind of OUTCOME_KINDS) {
-    const count = status.outcomes[kind] ?? 0;
-    if (count > 0 && kind !== 'ok' && kind !== 'skipped') parts.push(`${formatCount(count)} ${kind}`);
-  }
+  const parts = [`${formatCount(ended)}/${formatCount(status.planned)} ${percent}%`, ...notOk];
   if (status.wave) parts.push(waveProgress(status.wave));
   if (status.round) parts.push(roundProgress(status.round));
   if (status.paused) parts.push('paused');

@@ -5,10 +5,11 @@
 import { OUTCOME_KINDS, type OutcomeKind } from '../contracts/outcome.ts';
 import type { Summary } from '../contracts/summary.ts';
 import type { RunInfo, RunRecord } from '../journal/journal.ts';
-import { escapeText } from './escape.ts';
 import { formatCount, formatDuration } from './format.ts';
 import { type Fold, foldBounded, type HostsLimits } from './hosts.ts';
-import { type Alike, columnStart, type Histogram, PHASES, type ReportData, type Timeline } from './report_data.ts';
+import { html } from './html.ts';
+import { histogramChart, timelineChart } from './report_charts.ts';
+import { type Alike, type Answers, PHASES, type ReportData } from './report_data.ts';
 import { REPORT_STYLE } from './report_style.ts';
 
 export interface ReportOptions {
@@ -19,27 +20,22 @@ export interface ReportOptions {
   readonly fold: Fold;
   /** Hosts of the plan. */
   readonly hosts: number;
+  /** More than one of a repeated run, of which the last is shown. @default 1 */
+  readonly rounds?: number;
   readonly version: string;
 }
 
 const HOSTS: HostsLimits = { labels: 10_000, characters: 2000 };
+/** Hosts in the head of an answer: one line, and the rest of the set below it. */
+const SHORT: HostsLimits = { labels: 10_000, characters: 100 };
 const MAX_SHOWN = 50;
 const LINES_SHOWN = 60;
-
-/** Text as HTML. Controls and what turns the direction of writing become visible first. */
-function html(text: string): string {
-  const names: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return escapeText(text).replace(/[&<>"']/g, (character) => names[character]!);
-}
+/** Answers that need not be opened. */
+const OPEN = 10;
+const CLASSES = ['ok', 'failed', 'unreached', 'rest'] as const;
 
 export function reportPage(options: ReportOptions): string {
-  const { info, data, version } = options;
+  const { info, data, fold, version } = options;
   const title = `Run ${info.id}: ${info.title}`;
   return `<!doctype html>
 <html lang="en">
@@ -55,9 +51,10 @@ export function reportPage(options: ReportOptions): string {
 ${head(options)}
 ${outcomes(options)}
 ${causes(options)}
-${timeline(data.timeline)}
+${timeline(data)}
 ${latencies(data)}
-${answers(options)}
+${answers('Answers', data.stdout, fold)}
+${answers('What went to stderr', data.stderr, fold)}
 ${slowest(data)}
 <footer>myriad ${html(version)}</footer>
 </main>
@@ -66,7 +63,7 @@ ${slowest(data)}
 `;
 }
 
-function head({ info, record, summary, hosts }: ReportOptions): string {
+function head({ info, record, summary, hosts, rounds = 1 }: ReportOptions): string {
   const { who } = record;
   const facts: [string, string][] = [
     ['Started', new Date(info.startedAt).toISOString().replace('T', ' ').replace(/\..*/, ' UTC')],
@@ -74,8 +71,9 @@ function head({ info, record, summary, hosts }: ReportOptions): string {
     ['Hosts', formatCount(hosts)],
     ['Tasks', formatCount(info.planned)],
     ['By', `${who.loginUser} on ${who.hostName}`],
-    ['State', info.state === 'ended' ? 'ended' : info.state],
+    ['State', info.state],
   ];
+  if (rounds > 1) facts.push(['Rounds', `${formatCount(rounds)}, the last one is shown`]);
   if (summary.retries > 0) facts.push(['Retries', formatCount(summary.retries)]);
   if (summary.stopReason !== '') facts.push(['Stopped', summary.stopReason]);
   if (summary.limitedBy !== '') facts.push(['Limited by', summary.limitedBy]);
@@ -84,7 +82,7 @@ function head({ info, record, summary, hosts }: ReportOptions): string {
 }
 
 /** Ok is one colour, what began and went wrong another, what was never reached a third, the rest a fourth. */
-function classOf(kind: OutcomeKind): string {
+function classOf(kind: OutcomeKind): (typeof CLASSES)[number] {
   if (kind === 'ok' || kind === 'skipped') return 'ok';
   if (kind === 'failed' || kind === 'signalled' || kind === 'no-status' || kind === 'lost') return 'failed';
   return kind === 'not-run' || kind === 'cancelled' ? 'rest' : 'unreached';
@@ -92,16 +90,31 @@ function classOf(kind: OutcomeKind): string {
 
 function outcomes({ data, info }: ReportOptions): string {
   const kinds = OUTCOME_KINDS.filter((kind) => data.outcomes[kind] > 0);
-  const whole = Math.max(1, info.planned);
-  const bars = kinds.map((kind) => {
+  const whole = Math.max(1, info.planned, data.tasks);
+  const rows = kinds.map((kind) => {
     const count = data.outcomes[kind];
     const share = (100 * count) / whole;
     // What there is can be seen, be it one of a million.
-    const width = Math.max(0.4, share).toFixed(2);
+    const width = Math.max(0.5, share).toFixed(2);
     const bar = `<span class="bar ${classOf(kind)}" style="width:${width}%"></span>`;
-    return `<tr><th>${kind}</th><td class="n">${formatCount(count)}</td><td class="n">${percent(share)}</td><td class="w">${bar}</td></tr>`;
+    return `<tr><th>${kind}</th><td class="n">${formatCount(count)}</td><td class="n">${html(percent(share))}</td><td class="w">${bar}</td></tr>`;
   });
-  return `<section><h2>Outcomes</h2><table class="bars">${bars.join('')}</table></section>`;
+  const parts = CLASSES.map((name) => {
+    const count = kinds.reduce((sum, kind) => sum + (classOf(kind) === name ? data.outcomes[kind] : 0), 0);
+    return count === 0 ? '' : `<span class="${name}" style="flex-grow:${count}"></span>`;
+  });
+  return (
+    `<section><h2>Outcomes</h2><div class="whole">${parts.join('')}</div><table>${rows.join('')}</table>` +
+    `<p class="legend">${CLASSES.filter((name) => kinds.some((kind) => classOf(kind) === name))
+      .map(entry)
+      .join('')}</p></section>`
+  );
+}
+
+const MEANINGS = { ok: 'ok', failed: 'began and went wrong', unreached: 'did not begin', rest: 'not run' } as const;
+
+function entry(name: (typeof CLASSES)[number]): string {
+  return `<span><i class="${name}"></i>${MEANINGS[name]}</span>`;
 }
 
 function percent(share: number): string {
@@ -110,116 +123,85 @@ function percent(share: number): string {
   return share < 0.1 ? '<0.1%' : `${share.toFixed(1)}%`;
 }
 
-function causes({ data, fold }: ReportOptions): string {
+function causes({ data, fold, info }: ReportOptions): string {
   const list = [...data.causes.values()].sort((a, b) => b.count - a.count);
   if (list.length === 0) return '';
-  const rows = list
-    .slice(0, MAX_SHOWN)
-    .map(
-      (cause) =>
-        `<tr><th class="${classOf(cause.kind)}">${html(cause.text)}</th><td class="n">${formatCount(cause.count)}</td>` +
-        `<td>${hostsOf(cause, fold)}<p>${html(cause.message)}</p></td></tr>`,
-    );
-  return `<section><h2>What was not ok</h2><table class="causes">${rows.join('')}</table>${beyond(list.length, 'cause')}</section>`;
+  const parts = list.slice(0, MAX_SHOWN).map((cause) => {
+    const head = `<h3><i class="${classOf(cause.kind)}"></i><b>${formatCount(cause.count)}</b>${html(cause.text)}</h3>`;
+    const advice = cause.advice === '' ? '' : `<p>${html(cause.advice)}</p>`;
+    return `<article>${head}<div>${hostsOf(cause, fold)}<p>${html(cause.message)}</p>${advice}</div></article>`;
+  });
+  return `<section><h2>What was not ok</h2>${parts.join('')}${beyond(list.length, 'cause')}${together(list, fold, info.id)}</section>`;
 }
 
-function hostsOf({ labels, count }: Alike, fold: Fold): string {
+/** All of them as one set, and how a run is about them again. */
+function together(list: readonly Alike[], fold: Fold, id: string): string {
+  const labels = [...new Set(list.flatMap((cause) => cause.labels))];
+  const count = list.reduce((sum, cause) => sum + cause.count, 0);
+  const again = `<p>The same hosts for another run: <code>--from ${html(id)}:bad</code></p>`;
+  const all = list.length < 2 ? '' : hostsOf({ labels, count }, fold);
+  return `<article><h3><b>${formatCount(count)}</b>not ok in all</h3><div>${all}${again}</div></article>`;
+}
+
+function hostsOf({ labels, count }: Pick<Alike, 'labels' | 'count'>, fold: Fold): string {
   const { text, more } = foldBounded(labels.keys(), count, (at) => labels[at]!, fold, HOSTS);
-  return `<code class="hosts">${html(text)}${more > 0 ? ` … and ${formatCount(more)} more` : ''}</code>`;
+  return `<code class="hosts">${html(text)}</code>${more > 0 ? `<p class="soft">… and ${formatCount(more)} more</p>` : ''}`;
 }
 
 function beyond(count: number, what: string): string {
   return count > MAX_SHOWN ? `<p class="more">and ${formatCount(count - MAX_SHOWN)} rarer ${what}s</p>` : '';
 }
 
-/** The size of a picture's inside, in its own units. */
-const WIDTH = 720;
-const HEIGHT = 160;
-
-function svg(label: string, inside: string, height = HEIGHT + 24): string {
-  return `<svg viewBox="0 0 ${WIDTH + 56} ${height}" role="img" aria-label="${html(label)}">${inside}</svg>`;
-}
-
-function timeline(line: Timeline): string {
-  const { slots, slotMs, ok, bad, inProgress } = line;
-  const most = Math.max(1, ...Array.from({ length: slots }, (_, at) => ok[at]! + bad[at]!));
-  const step = WIDTH / slots;
-  const columns: string[] = [];
-  for (let at = 0; at < slots; at++) {
-    const [good, wrong] = [ok[at]!, bad[at]!].map((count) => (count / most) * HEIGHT) as [number, number];
-    if (good > 0) columns.push(rect('ok', at * step, HEIGHT - good, step, good));
-    if (wrong > 0) columns.push(rect('failed', at * step, HEIGHT - good - wrong, step, wrong));
-  }
-  const running = Math.max(1, ...inProgress);
-  const points = inProgress.map(
-    (count, at) => `${((at + 0.5) * step).toFixed(1)},${(HEIGHT - (count / running) * HEIGHT).toFixed(1)}`,
-  );
-  const axis = [0, 0.25, 0.5, 0.75, 1].map((share) => label(share * WIDTH, formatDuration(share * slots * slotMs)));
-  const perSecond = formatCount((most * 1000) / slotMs);
-  const inside = `<g transform="translate(28,4)">${columns.join('')}<polyline class="running" points="${points.join(' ')}"/>${axis.join('')}</g>`;
-  const what = `Ended per ${formatDuration(slotMs)}, at most ${perSecond}/s; the line: in progress, at most ${formatCount(running)}`;
-  return `<section><h2>Over time</h2>${svg(what, inside)}<p class="legend"><i class="ok"></i>ok <i class="failed"></i>not ok <i class="line"></i>in progress. ${what}.</p></section>`;
-}
-
-function rect(kind: string, x: number, y: number, width: number, height: number): string {
-  return `<rect class="${kind}" x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${Math.max(0.5, width - 0.3).toFixed(1)}" height="${height.toFixed(1)}"/>`;
-}
-
-function label(x: number, text: string): string {
-  return `<text x="${x.toFixed(0)}" y="${HEIGHT + 16}" text-anchor="middle">${html(text)}</text>`;
+function timeline({ timeline: line }: ReportData): string {
+  if (line.slots === 0) return '';
+  const entries = { ok: 'ended ok', failed: 'ended, not ok', line: 'in progress' };
+  const legend = Object.entries(entries).map(([name, text]) => `<span><i class="${name}"></i>${text}</span>`);
+  const bars = `a bar is ${formatDuration(line.slotMs)}`;
+  return `<section><h2>Over time</h2>${timelineChart(line)}<p class="legend">${legend.join('')}<span>${bars}</span></p></section>`;
 }
 
 function latencies({ phases }: ReportData): string {
   const parts = PHASES.flatMap((name) => {
     const histogram = phases.get(name);
-    return histogram === undefined || histogram.count === 0 ? [] : [latency(name, histogram)];
+    if (histogram === undefined || histogram.count === 0) return [];
+    return [histogramChart(name === 'task' ? 'whole task' : name, histogram)];
   });
   return parts.length === 0
     ? ''
     : `<section><h2>Latency by phase</h2><div class="grid">${parts.join('')}</div></section>`;
 }
 
-function latency(name: string, histogram: Histogram): string {
-  const { columns } = histogram;
-  const first = columns.findIndex((count) => count > 0);
-  const last = columns.findLastIndex((count) => count > 0);
-  const [from, to] = [Math.max(0, first - 2), Math.min(columns.length - 1, last + 2)];
-  const most = Math.max(...columns);
-  const step = WIDTH / (to - from + 1);
-  const bars: string[] = [];
-  for (let at = from; at <= to; at++) {
-    const height = (columns[at]! / most) * HEIGHT;
-    if (height > 0)
-      bars.push(rect('phase', (at - from) * step, HEIGHT - Math.max(1, height), step, Math.max(1, height)));
-  }
-  const axis = [from, Math.round((from + to) / 2), to + 1].map((column) =>
-    label((column - from) * step, formatDuration(columnStart(column))),
-  );
-  const [median, most95, most99] = [0.5, 0.95, 0.99].map((share) => formatDuration(histogram.quantile(share)));
-  const numbers = `median ${median}, 95% ${most95}, 99% ${most99}, most ${formatDuration(histogram.max)}`;
-  const inside = `<g transform="translate(28,4)">${bars.join('')}${axis.join('')}</g>`;
-  return `<figure><figcaption>${name === 'task' ? 'whole task' : name}</figcaption>${svg(`${name}: ${numbers}`, inside)}<p class="legend">${numbers}</p></figure>`;
-}
-
-function answers({ data, fold }: ReportOptions): string {
-  const list = [...data.answers.values()].sort((a, b) => b.count - a.count);
+function answers(title: string, folded: Answers, fold: Fold): string {
+  const list = [...folded.alike.values()].sort((a, b) => b.count - a.count);
   if (list.length === 0) return '';
   const parts = list.slice(0, MAX_SHOWN).map((answer, at) => {
     const lines = answer.text.replace(/\n$/, '').split('\n');
-    const shown = lines.slice(0, LINES_SHOWN).map(html).join('\n');
+    const shown = lines.slice(0, LINES_SHOWN).map(lineHtml).join('\n');
     const cut = answer.cut || lines.length > LINES_SHOWN ? '<p class="more">cut here</p>' : '';
-    const open = at < 10 ? ' open' : '';
-    return `<details${open}><summary>${formatCount(answer.count)} <span>${hostsOf(answer, fold)}</span></summary><pre>${shown}</pre>${cut}</details>`;
+    const open = at < OPEN ? ' open' : '';
+    const { labels, count } = answer;
+    const short = foldBounded(labels.keys(), count, (place) => labels[place]!, fold, SHORT);
+    const more = short.more > 0 ? ' …' : '';
+    const hosts = more === '' ? '' : hostsOf(answer, fold);
+    const head = `<summary><b>${formatCount(count)}</b><code>${html(short.text)}${more}</code></summary>`;
+    return `<details${open}>${head}${hosts}<pre>${shown}</pre>${cut}</details>`;
   });
   const others =
-    data.otherAnswers > 0 ? `<p class="more">and ${formatCount(data.otherAnswers)} tasks with other answers</p>` : '';
-  return `<section><h2>Answers</h2>${parts.join('')}${beyond(list.length, 'answer')}${others}</section>`;
+    folded.others > 0 ? `<p class="more">and ${formatCount(folded.others)} tasks with other answers</p>` : '';
+  return `<section><h2>${title}</h2>${parts.join('')}${beyond(list.length, 'answer')}${others}</section>`;
+}
+
+/** A line of an answer: tabs are tabs, and the end of a line on Windows is no control. */
+function lineHtml(line: string): string {
+  return line.replace(/\r$/, '').split('\t').map(html).join('\t');
 }
 
 function slowest({ slowest: list }: ReportData): string {
   const rows = list.map(
     ({ label: host, durationMs, outcome }) =>
-      `<tr><th><code>${html(host.slice(0, 300))}</code></th><td class="n">${formatDuration(durationMs)}</td><td>${html(outcome)}</td></tr>`,
+      `<tr><td><code>${html(host.slice(0, 300))}</code></td><td class="n">${formatDuration(durationMs)}</td><td>${html(outcome)}</td></tr>`,
   );
-  return rows.length === 0 ? '' : `<section><h2>The slowest</h2><table>${rows.join('')}</table></section>`;
+  if (rows.length === 0) return '';
+  const head = '<thead><tr><th>host</th><th class="n">took</th><th>outcome</th></tr></thead>';
+  return `<section><h2>The slowest</h2><table>${head}<tbody>${rows.join('')}</tbody></table></section>`;
 }

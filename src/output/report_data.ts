@@ -1,8 +1,10 @@
 /** What a report shows of a run, gathered in one walk over its results; bounded, however many hosts there are. */
 import { createHash } from 'node:crypto';
+import { StringDecoder } from 'node:string_decoder';
 import { OUTCOME_KINDS, type OutcomeKind, outcomeLabel, outcomeMessage } from '../contracts/outcome.ts';
 import type { PhaseTimes, TaskResult } from '../contracts/task.ts';
 import type { JournaledOutput } from '../journal/journal.ts';
+import { outcomeAdvice } from './advice.ts';
 
 /** Phases in their order, and the whole task. */
 export const PHASES = ['dns', 'connect', 'handshake', 'auth', 'open', 'command', 'task'] as const;
@@ -104,6 +106,38 @@ export interface Alike {
 export interface Cause extends Alike {
   readonly kind: OutcomeKind;
   readonly message: string;
+  readonly advice: string;
+}
+
+/** What one stream brought, folded. */
+export class Answers {
+  readonly alike = new Map<string, Alike>();
+  /** Tasks with answers beyond those that are told apart. */
+  others = 0;
+
+  add(output: TaskResult['stdout'], label: string): void {
+    if (output.total === 0) return;
+    const { sha256 = '' } = output as Partial<JournaledOutput>;
+    let bytes: Buffer | undefined;
+    let key = sha256;
+    if (key === '') {
+      bytes = output.bytes;
+      if (bytes.length === 0) return;
+      key = createHash('sha256').update(bytes).digest('hex');
+    }
+    let answer = this.alike.get(key);
+    if (answer === undefined) {
+      if (this.alike.size === MAX_ANSWERS) {
+        this.others += 1;
+        return;
+      }
+      const kept = (bytes ?? output.bytes).subarray(0, ANSWER_BYTES);
+      // A character that is cut in two is left out, not shown as another.
+      answer = { text: new StringDecoder('utf8').write(kept), cut: output.total > kept.length, labels: [], count: 0 };
+      this.alike.set(key, answer);
+    }
+    count(answer, label);
+  }
 }
 
 export class ReportData {
@@ -112,11 +146,10 @@ export class ReportData {
   readonly phases = new Map<PhaseName, Histogram>();
   readonly timeline = new Timeline();
   readonly causes = new Map<string, Cause>();
-  readonly answers = new Map<string, Alike>();
+  readonly stdout = new Answers();
+  readonly stderr = new Answers();
   /** The slowest first. */
   readonly slowest: { readonly label: string; readonly durationMs: number; readonly outcome: string }[] = [];
-  /** Answers beyond those that are told apart. */
-  otherAnswers = 0;
   tasks = 0;
 
   constructor(startedAt: number) {
@@ -134,7 +167,8 @@ export class ReportData {
     const start = Math.max(0, result.startedAt - this.startedAt);
     this.timeline.add(start, start + durationMs, outcome.kind === 'ok');
     this.#phases(result.phases, durationMs);
-    if (result.stdout.total > 0) this.#answer(result);
+    this.stdout.add(result.stdout, host.label);
+    this.stderr.add(result.stderr, host.label);
     this.#slow({ label: host.label, durationMs, outcome: outcomeLabel(outcome) });
   }
 
@@ -157,32 +191,11 @@ export class ReportData {
     if (cause === undefined) {
       if (this.causes.size === MAX_CAUSES) return;
       const message = outcomeMessage(outcome).slice(0, 500);
-      cause = { kind: outcome.kind, text, message, cut: false, labels: [], count: 0 };
+      const advice = outcomeAdvice(outcome);
+      cause = { kind: outcome.kind, text, message, advice, cut: false, labels: [], count: 0 };
       this.causes.set(text, cause);
     }
     count(cause, host.label);
-  }
-
-  #answer({ stdout, host }: TaskResult): void {
-    const { sha256 = '' } = stdout as Partial<JournaledOutput>;
-    let bytes: Buffer | undefined;
-    let key = sha256;
-    if (key === '') {
-      bytes = stdout.bytes;
-      if (bytes.length === 0) return;
-      key = createHash('sha256').update(bytes).digest('hex');
-    }
-    let answer = this.answers.get(key);
-    if (answer === undefined) {
-      if (this.answers.size === MAX_ANSWERS) {
-        this.otherAnswers += 1;
-        return;
-      }
-      const kept = (bytes ?? stdout.bytes).subarray(0, ANSWER_BYTES);
-      answer = { text: kept.toString('utf8'), cut: stdout.total > kept.length, labels: [], count: 0 };
-      this.answers.set(key, answer);
-    }
-    count(answer, host.label);
   }
 
   #slow(task: { readonly label: string; readonly durationMs: number; readonly outcome: string }): void {

@@ -1,6 +1,6 @@
 /** Recorded runs for people: a line each in the list, and the head of one. */
 import { OUTCOME_KINDS } from '../contracts/outcome.ts';
-import type { JournalReader, PruneReport, RunEntry, RunInfo } from '../journal/journal.ts';
+import type { JournalReader, PruneReport, RunEntry, RunInfo, RunRecord } from '../journal/journal.ts';
 import { escapeText } from './escape.ts';
 import { formatBytes, formatCount, formatDuration, formatNumberOf } from './format.ts';
 import { type Fold, foldBounded, type HostsLimits } from './hosts.ts';
@@ -32,7 +32,9 @@ export function runLines(entry: RunEntry, options: RunsOptions): string {
     const [first = '', ...rest] = wrap(escapeText(entry.problem).split(' '), ' '.repeat(ID + 1), options.columns);
     return [`${entry.id.padEnd(ID)} ${first.trimStart()}`, ...rest].map((line) => `${line}\n`).join('');
   }
-  const { outcomes, planned, state, startedAt, who } = entry;
+  const { outcomes, state, startedAt, who } = entry;
+  // Planned is what one round has; a run in rounds has ended as many each time.
+  const planned = Math.max(entry.planned, endedOf(entry));
   const columns = [
     entry.id.padEnd(ID),
     shortTime(startedAt, options.now).padEnd(TIME),
@@ -45,6 +47,10 @@ export function runLines(entry: RunEntry, options: RunsOptions): string {
   const below = outcomes.ok === planned ? [] : outcomeParts(entry);
   const more = below.length === 0 ? [] : wrap(below, ' '.repeat(ID + 1), options.columns);
   return [line, ...more].map((text) => `${text}\n`).join('');
+}
+
+function endedOf({ outcomes }: RunInfo): number {
+  return Object.values(outcomes).reduce((sum, count) => sum + count, 0);
 }
 
 /** `480 ok, 20 failed`; what has no outcome is told last. */
@@ -65,28 +71,37 @@ function outcomeParts({ outcomes, planned, state }: RunInfo): string[] {
 
 const HOSTS: HostsLimits = { labels: 10_000, characters: 400 };
 
+/** Who swept what, when and where. */
+export function sweepHead(sweep: { readonly info: RunInfo; readonly record: Pick<RunRecord, 'who'> }): string {
+  const { info, record } = sweep;
+  return headLines(info, record, undefined).join('');
+}
+
 /** Who ran what, when, where and on which hosts: the head of one run. */
 export function runHead(reader: JournalReader, fold: Fold, columns?: number): string {
   const { info, record, plan } = reader;
-  const { who } = record;
-  const took = info.endedAt === undefined ? '' : `, took ${formatDuration(info.endedAt - info.startedAt)}`;
-  const terminal = who.terminal === '' ? '' : `, ${who.terminal}`;
   const indices = Array.from({ length: Math.min(plan.hosts, HOSTS.labels) }, (_, index) => index);
   const hosts = foldBounded(indices, plan.hosts, (index) => plan.at(index).label, fold, HOSTS);
   const more = hosts.more > 0 ? ` … and ${formatCount(hosts.more)} more` : '';
   const repeat = plan.hosts > 0 && plan.count > plan.hosts ? `, ${plan.count / plan.hosts} times each` : '';
-  const lines = [
+  // Never wrapped, so that it can be copied.
+  const line = `hosts: ${escapeText(hosts.text)}${more} (${formatCount(plan.hosts)}${repeat})\n`;
+  return [...headLines(info, record, columns), line].join('');
+}
+
+function headLines(info: RunInfo, { who }: Pick<RunRecord, 'who'>, columns: number | undefined): string[] {
+  const took = info.endedAt === undefined ? '' : `, took ${formatDuration(info.endedAt - info.startedAt)}`;
+  const terminal = who.terminal === '' ? '' : `, ${who.terminal}`;
+  return [
     `run ${info.id}: ${stateText(info)}, ${longTime(info.startedAt)}${took}`,
     `by ${who.loginUser} (uid ${who.uid}) on ${who.hostName}${terminal}, process ${who.pid}`,
     `job: ${info.title}`,
-  ].flatMap((line) => wrap(escapeText(line).split(' '), '', columns));
-  // Never wrapped, so that it can be copied.
-  lines.push(`hosts: ${escapeText(hosts.text)}${more} (${formatCount(plan.hosts)}${repeat})`);
-  return lines.map((line) => `${line}\n`).join('');
+  ].flatMap((line) => wrap(escapeText(line).split(' '), '', columns).map((text) => `${text}\n`));
 }
 
-function stateText({ state, planned, outcomes }: RunInfo): string {
-  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+function stateText(info: RunInfo): string {
+  const { state, planned } = info;
+  const ended = endedOf(info);
   switch (state) {
     case 'ended':
       return 'ended';

@@ -1,7 +1,9 @@
 /** Answers folded, compared, and written to files; results as lists and tables. */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import schema from '../../src/contracts/events.schema.json' with { type: 'json' };
@@ -29,7 +31,9 @@ const ANSWERS = ['--', 'sh', '-c', 'case $1 in a*) echo up; echo ok;; b*) echo u
 
 describe.concurrent('folds', () => {
   it.each([
-    [['-L'], 'a[1-2]: up\na[1-2]: ok\nb1: up\nb1: late\n'],
+    [['-L'], 'a1: up\na1: ok\na2: up\na2: ok\nb1: up\nb1: late\n'],
+    [['-LN'], 'up\nok\nup\nok\nup\nlate\n'],
+    [['-L', '--normalize', 'times'], 'a[1-2]: up\na[1-2]: ok\nb1: up\nb1: late\n'],
     [['-bL'], 'a[1-2],b1: up\na[1-2]: ok\nb1: late\n'],
     [
       ['--diff'],
@@ -42,6 +46,17 @@ describe.concurrent('folds', () => {
     if (expected !== undefined) expect(stdout).toBe(expected);
     else expect(stdout.match(/^[abc].*$/gm)).toEqual(['a[1-2] (2)', 'b1']);
   });
+
+  it.each([['-b'], ['-B'], ['-L'], ['-LN'], ['-bL'], ['-BL'], ['-bN'], ['-bLN'], ['--diff']])(
+    '%s is what it is to clush',
+    async (option) => {
+      const script = 'case $1 in a*) echo up; echo ok;; b*) echo up; echo late; echo err >&2; sleep 0.05;; esac';
+      const words = ['-R', 'exec', '-w', 'a[1-3],b1', option, `sh -c '${script}' sh %h`];
+      const clush = await promisify(execFile)('clush', words);
+      const { stdout } = await myriad([...LOCAL, 'a[1-3],b1', option, '--', 'sh', '-c', script, 'sh', '{host}']);
+      expect(stdout).toBe(clush.stdout);
+    },
+  );
 
   it('--normalize says what was not looked at', async () => {
     const words = ['-f', '1', '--normalize', 'host,numbers', '--', 'echo', 'I am {host} of {count}'];
@@ -61,8 +76,8 @@ describe.concurrent('folds', () => {
 
   it.each([
     [['--diff', '-L'], '--diff and --line-mode (-L) show answers in two ways; leave out one of them'],
-    [['--diff', '--output', 'json'], '--diff: only text can be folded; leave out --output json'],
-    [['-L', '--gather', 'stream'], '--line-mode (-L): only collected output can be folded; leave out --gather stream'],
+    [['--diff', '--output', 'json'], '--diff: it is for text; leave out --output json'],
+    [['-L', '--gather', 'stream'], '--line-mode (-L): it takes output that is collected; leave out --gather stream'],
     [['--normalize', 'case'], '--normalize: expected one of host, numbers, times, got "case"'],
     [['--gather', 'file'], '--gather file: there is no folder for the files; add --outdir or --errdir'],
     [

@@ -59,7 +59,7 @@ const SELECTIONS: readonly (readonly [string, readonly string[], RegExp])[] = [
     [...HOST, '-x', 'web9', 'true'],
     /--exclude \(-x\): exclusion "web9" matches none/,
   ],
-  ['an exclusion of all', [...HOST, '-x', '127.1.0.0', 'true'], /the exclusions leave no host/],
+  ['an exclusion of all', [...HOST, '-x', '127.1.0.0', 'true'], /exclusion "127.1.0.0" leaves no host/],
   ['no hosts', ['true'], /no hosts were given; name them with -w or --hostfile/],
   [
     'a missing hosts file',
@@ -114,15 +114,11 @@ const OPTIONS: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['--expect', ['--expect', 'some'], /--expect: expected a count such as .*, got "some"/],
   ['an expectation that is not met', ['--expect', '2'], /--expect 2: the selection has 1 host; nothing was connected/],
   ['a place that is not known', ['--repeat', '2', '--', '{hst}'], /nothing is known as "\{hst\}"/],
-  [
-    'folding of events',
-    ['-b', '--output', 'ndjson'],
-    /--gather-same \(-b\): only text can be folded; leave out --output ndj/,
-  ],
+  ['folding of events', ['-b', '--output', 'ndjson'], /--gather-same \(-b\): it is for text; leave out --output ndj/],
   [
     'folding of a stream',
     ['-B', '--gather', 'stream'],
-    /--gather-both \(-B\): only collected output .* --gather stream/,
+    /--gather-both \(-B\): it takes output that is collected.* --gather stream/,
   ],
   ['a password for nothing', ['--local', '-k'], /--ask-password \(-k\): nothing logs in with --local/],
   ['a password without a terminal', ['-k'], /--ask-password \(-k\): there is no terminal to ask on/],

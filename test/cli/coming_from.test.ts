@@ -25,7 +25,8 @@ beforeAll(async () => {
     '.config/clustershell/groups.d/local.yaml': 'local:\n  web: "web[1-4]"\n  slow: web4\n  db: "db[1-2]"\n',
     'hosts.txt': 'web[1-3]\ndb1\n',
     'hosts.ini': '[web]\nweb[1:4]\n[slow]\nweb4\n[db]\ndb[1:2]\n',
-    genders: 'web[1-4] web\ndb[1-2] db\n',
+    genders: 'web[1-3] web\nweb4 web,slow\ndb[1-2] db\n',
+    key: readFileSync(identity, 'utf8'),
     'report.sh': '#!/bin/sh\nuptime\n',
   };
   for (const [path, text] of Object.entries(files)) {
@@ -48,7 +49,7 @@ it('every line runs, and ends with 0', async () => {
     cwd: fleet.dir,
     env: environment({ HOME: fleet.dir }),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    timeout: 60_000,
+    timeout: 150_000,
   });
   child.stderr!.resume();
   let stdout = '';
@@ -62,7 +63,7 @@ it('every line runs, and ends with 0', async () => {
   // That they did something, a look at what came out tells.
   expect(stdout).toContain('web[1-4] (4)');
   expect(stdout.match(/load average/g)!.length).toBeGreaterThan(80);
-}, 60_000);
+}, 160_000);
 
 it('each tool has its lines, and each line stands for one of theirs', () => {
   const sections = page.split(/^## /m).slice(1);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { SimulatedFleet } from '../kit/fleet.ts';
+import { leftover } from '../kit/leftovers.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 export const MAIN = join(ROOT, 'src/cli/main.ts');
@@ -44,6 +45,7 @@ export class Running {
   constructor(program: string, args: readonly string[], env: Record<string, string>, stdin: 'ignore' | 'pipe') {
     const stdio = [stdin, 'pipe', 'pipe'] as const;
     this.child = spawn(program, args, { env, stdio: [...stdio], timeout: KILL_AFTER_MS, killSignal: 'SIGKILL' });
+    this.child.once('exit', leftover('process', this.child.pid!));
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => this.#heard(text, ''));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => this.#heard('', text));
     // A process that does not read its stdin may close it at any time.

@@ -1,9 +1,7 @@
 /** Help and version: complete, within the smallest usual terminal, and true. */
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseRun } from '../../src/cli/run_options.ts';
 import { VERBS } from '../../src/cli/verbs.ts';
 import { outcomeAdvice } from '../../src/output/advice.ts';
 import { OUTCOMES } from '../output/helpers.ts';
@@ -40,39 +38,21 @@ describe.concurrent('help', () => {
     });
   });
 
+  it('a misspelt verb is said with those that are near', async () => {
+    expect(await myriad(['pign', '-w', 'web1'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'myriad: no hosts were given; name them with -w or --hostfile; "pign" is no verb; nearest is "ping"\n',
+    });
+  });
+
   it('an option wins over the command that follows it', async () => {
     expect((await myriad(['-w', 'a', '--help', 'uptime'])).stdout).toMatch(/^Usage: myriad run/);
     expect((await myriad(['--version', 'uptime'])).stdout).toBe(`${version}\n`);
   });
 });
 
-/** The words of a line as a shell would give them to the command. */
-function wordsOf(line: string): string[] {
-  const script = `printf '%s\\0' ${line}`;
-  return execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' }).split('\0').slice(0, -1);
-}
-
-/** Lines of a page that call the command, without what a shell does with the result. */
-function examples(text: string): string[] {
-  return [...text.matchAll(/^ *(?:\$ )?myriad ((?:run )?-.*)$/gm)]
-    .map(([, line]) => line!.replace(/ (?:\||>) .*$/, ''))
-    .filter((line) => !line.includes('…') && !line.includes('[options]'));
-}
-
 describe('what is written about options', () => {
-  it.each(['README.md', 'docs/run.md', 'docs/simulate.md', 'src/cli/run_options.ts', 'src/cli/overview.ts'])(
-    'every line of %s that calls the command is taken by it',
-    (file) => {
-      const lines = examples(readFileSync(join(ROOT, file), 'utf8'));
-      expect(lines.length).toBeGreaterThan(0);
-      for (const line of lines) {
-        const [first, ...rest] = wordsOf(line);
-        const { words } = parseRun(first === 'run' ? rest : [first!, ...rest]);
-        expect(words.length, line).toBeGreaterThan(0);
-      }
-    },
-  );
-
   it('docs/run.md names every option, and the summary advises none that is not there', async () => {
     const { stdout } = await myriad(['run', '--help']);
     const options = new Set(stdout.match(/(?<=^ {2}(?:-\w, )?)--[a-z][a-z0-9-]*|(?<=^ {2})-\w(?=,)/gm));

@@ -84,6 +84,35 @@ describe.concurrent('myriad hosts', () => {
   });
 });
 
+it('--allow-unmatched warns instead, in runs too', async () => {
+  const words = ['-i', inventory, '-g', 'web,wbe', '-x', 'db0', '--allow-unmatched'];
+  const said = [
+    'myriad: host set "@web,@wbe": at position 6: expected a group that is known; "@wbe" is not; nearest is "web"',
+    'myriad: exclusion "db0" matches none of the selected hosts',
+    '',
+  ].join('\n');
+  const listed = await myriad(['hosts', ...words, '--count']);
+  expect(listed).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\n$/), stderr: said });
+  const dry = await myriad([...words, '--dry-run', 'true']);
+  expect([dry.code, dry.stderr]).toEqual([0, said]);
+});
+
+it('--dry-run: each host as it would be reached, with its command', async () => {
+  const file = join(fleet.dir, 'dry.json');
+  const web = { host: 'web1', address: '127.1.0.1', user: 'ann', port: 2222, identity: '/keys/web', role: 'a b' };
+  writeFileSync(file, JSON.stringify([web, { host: 'web2', address: '127.1.0.2', role: 'c' }]));
+  const words = ['-F', 'none', '-l', 'bob', '-i', file, '-a', '--dry-run'];
+  const { stdout } = await myriad([...words, '--template', '--', 'echo {role} {name}']);
+  expect(stdout.split('\n').slice(1, 3)).toEqual([
+    "web1 as ann@127.1.0.1:2222 with /keys/web: echo 'a b' 127.1.0.1",
+    'web2 as bob@127.1.0.2:22: echo c 127.1.0.2',
+  ]);
+  const named = await myriad([...words, '--identity', fleet.identity, 'true']);
+  expect(named.stdout.split('\n')[1]).toBe('web1 as ann@127.1.0.1:2222');
+  const local = await myriad([...words, '--local', '--', 'echo', '{host}', '{role}']);
+  expect(local.stdout).toContain("\nweb1: echo web1 'a b'\n");
+});
+
 it('groups come from where clush has them, unless an inventory is named', async () => {
   const folder = join(fleet.dir, 'clustershell');
   mkdirSync(folder);
@@ -119,5 +148,28 @@ describe.concurrent('a run on an inventory', () => {
     expect(filled.stdout.trimEnd().split('\n').sort()).toEqual(['r0', 'r0', 'r0', 'r1', 'r1', 'r1']);
     const threads = await myriad([...some, '--threads', '2', '-f', '64', '-N', 'hostname']);
     expect([threads.code, totals(threads.stderr)]).toEqual([0, { ok: 6 }]);
+  });
+
+  it('goes on with the inventory given again, where its command has places for variables', async () => {
+    const journal = join(fleet.dir, 'runs');
+    const words = ['-i', inventory, '-g', 'web', ...secrets(), '-F', 'none', '--journal', journal];
+    const first = await myriad([
+      ...words,
+      '-f',
+      '1',
+      '--threads',
+      '1',
+      '--max-fail',
+      '0',
+      '--template',
+      'echo {rack}; exit 1',
+    ]);
+    expect([first.code, totals(first.stderr)]).toEqual([6, { failed: 1, 'not-run': 5 }]);
+    const resume = ['resume', 'last', '--journal', journal, '--max-fail', '100%', '-N'];
+    const without = await myriad(resume);
+    expect([without.code, without.stderr]).toEqual([2, expect.stringContaining('its hosts (an inventory, -i) again')]);
+    const { code, stdout, stderr } = await myriad([...resume, '-i', inventory]);
+    expect([code, totals(stderr)]).toEqual([5, { failed: 6 }]);
+    expect(stdout.trimEnd().split('\n').sort()).toEqual(['r0', 'r0', 'r1', 'r1', 'r1']);
   });
 });

@@ -193,7 +193,7 @@ describe.concurrent('nothing is done', () => {
     expect(stdout).toBe(
       [
         'would run on 8 hosts, 1,600 tasks: reboot {i}',
-        'the first, 127.1.0.0, as deploy@127.1.0.0:2222',
+        ...[0, 1, 2, 3, 4, 5, 6, 7].map((n) => `127.1.0.${n} as deploy@127.1.0.${n}:2222: reboot 1`),
         'fanout 9, at most 1 m 30 s',
         '127.1.0.[0-7]',
         'nothing was connected',
@@ -201,6 +201,15 @@ describe.concurrent('nothing is done', () => {
       ].join('\n'),
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('--dry-run says what the command has around it, and no value that may be secret', async () => {
+    const around = ['--sudo-user', 'ann', '--cwd', '/srv', '--umask', '027', '--env', 'TOKEN=hush', '--lock', 'up'];
+    const { stdout } = await myriad(['-w', '127.1.0.0', ...around, '--dry-run', 'true']);
+    expect(stdout.split('\n')[1]).toBe(
+      'as ann by way of sudo, in /srv, umask 027, with TOKEN set, where the lock up is free',
+    );
+    expect(stdout).not.toContain('hush');
   });
 
   it('--dry-run of many names the first of them', async () => {

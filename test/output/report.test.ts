@@ -80,16 +80,46 @@ describe('page', () => {
   it('nothing from a host breaks out of it', () => {
     const failed = { kind: 'unreachable', began: 'no', cause: 'refused', message: EVIL } as const;
     const text = page(20, (index) => ({
-      ...result('abc', index, { stdout: output(EVIL), ...(index % 2 === 0 && { outcome: failed }) }),
+      ...result('abc', index, {
+        stdout: output(EVIL),
+        stderr: output(EVIL),
+        ...(index % 2 === 0 && { outcome: failed }),
+      }),
       host: { label: `${EVIL}${index}`, name: 'x' },
     }));
     checkTags(text);
     expect(text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
     expect(text).not.toMatch(/\u202e|\x1b/);
     expect(text).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
-    for (const title of ['Outcomes', 'What was not ok', 'Over time', 'Answers', 'The slowest']) {
+    for (const title of ['Outcomes', 'What was not ok', 'Over time', 'Answers', 'What went to stderr', 'The slowest']) {
       expect(text).toContain(`<h2>${title}</h2>`);
     }
+  });
+
+  it('says what to do, and which hosts are not ok in all', () => {
+    const outcomes = [
+      { kind: 'unreachable', began: 'no', cause: 'refused', message: 'no way' },
+      { kind: 'failed', began: 'yes', status: 127 },
+      { kind: 'ok', began: 'yes', status: 0 },
+    ] as const;
+    const text = page(30, (index) => ({
+      ...result('abc', index, { outcome: outcomes[index % 3]! }),
+      host: { label: `web${index}`, name: 'x' },
+    }));
+    expect(text).toContain('<p>nothing listens there: check -p and that sshd runs</p>');
+    expect(text).toContain('<p>the host knows no such command: check its name and PATH there</p>');
+    expect(text).toContain('<b>20</b>not ok in all');
+    expect(text).toContain('<code class="hosts">web[0-1,3-4,6-7,9-10,12-13,15-16,18-19,21-22,24-25,27-28]</code>');
+    expect(text).toContain('<code>--from abc:bad</code>');
+  });
+
+  it('answers are shown as they were: tabs, other ends of lines, no half of a character', () => {
+    const whole = `a\tb\r\n${'é'.repeat(4000)}`;
+    const text = page(1, () => result('abc', 0, { stdout: output(whole), stderr: output('on stderr') }));
+    expect(text).toContain('<pre>a\tb\né');
+    expect(text).toContain('<p class="more">cut here</p>');
+    expect(text).not.toContain('\ufffd');
+    expect(text).toContain('<pre>on stderr</pre>');
   });
 
   it('an empty run has a page, too', () => {

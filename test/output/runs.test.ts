@@ -32,6 +32,12 @@ describe('a list of runs', () => {
     expect(lines({ startedAt: other })[0]).toBe('3hk2b0-0f3k2l1n 2025-11-21  ada      1,000,000 ok       uptime');
   });
 
+  it('of a run in rounds all tasks count', () => {
+    const [line, next] = lines({ planned: 8, outcomes: { ok: 24 } });
+    expect([line, next]).toEqual(['3hk2b0-0f3k2l1n 11-21 15:02 ada             24 ok       uptime', '']);
+    expect(lines({ planned: 8, outcomes: { ok: 20, failed: 4 } })[1]!.trim()).toBe('20 ok, 4 failed');
+  });
+
   it.each([80, 100, 60])('cuts titles and wraps outcomes to %i columns', (columns) => {
     const outcomes = { ok: 900_000, failed: 1, timeout: 20_000, unreachable: 30_000, 'auth-failed': 7, lost: 12 };
     const title = '\x1b]0;owned\x07 '.repeat(30);

@@ -21,7 +21,8 @@ function optionOf(error: MyriadError, flags: BlamedFlags): string | undefined {
     case 'unmatched':
       if (error.message.startsWith('exclusion "@')) return '--exclude-group (-X)';
       if (error.message.startsWith('exclusion')) return '--exclude (-x)';
-      return error.message.startsWith('where') ? undefined : '--hosts (-w)';
+      if (error.message.startsWith('group')) return '--group (-g)';
+      return /^(?:where|hosts file|all hosts|from)/.test(error.message) ? undefined : '--hosts (-w)';
     case 'key':
     case 'passphrase':
       return '--identity';

@@ -26,6 +26,7 @@ export interface TargetFlags {
   readonly group?: string[];
   readonly excludeGroup?: string[];
   readonly allHosts?: boolean;
+  readonly allowUnmatched?: boolean;
   readonly inventory?: string[];
   readonly where?: string;
   readonly pick?: string;
@@ -91,6 +92,7 @@ export function addTargets(command: Command): Command {
     .option('-g, --group <name>', 'hosts of groups, with commas; SOURCE:GROUP', append)
     .option('-X, --exclude-group <name>', 'groups to leave out', append)
     .option('-a, --all-hosts', 'all hosts of the inventory')
+    .option('--allow-unmatched', 'warn of names, groups and exclusions that match nothing; else an error')
     .option('-i, --inventory <path>', 'where hosts, groups and variables are; TYPE:PATH', append)
     .option('--where <expr>', "only hosts for which it holds: 'os=debian & !role=db'")
     .option('--pick <n>', 'so many of them at random, N or N%')
@@ -118,7 +120,7 @@ export function addConnection(command: Command): Command {
     .addOption(
       new Option('--resolver <how>', 'names by dns (own queries) or system (nsswitch)')
         .argParser(word('--resolver', ['dns', 'system']))
-        .default('dns'),
+        .default('dns', 'dns'),
     )
     .option('--identity <file>', 'private key; may stand several times', append)
     .option('-k, --ask-password', 'ask for a password, and what else a host asks')
@@ -246,6 +248,7 @@ export function wordsOf(flags: ReachFlags): Words {
     ...repeat('-g', flags.group),
     ...repeat('-X', flags.excludeGroup),
     ...(flags.allHosts ? ['-a'] : []),
+    ...(flags.allowUnmatched ? ['--allow-unmatched'] : []),
     ...repeat('-i', flags.inventory),
     ...one('--where', flags.where),
     ...one('--pick', flags.pick),

@@ -1,6 +1,7 @@
 /** The options that say how commands are executed on hosts, for all verbs that run some; what they come to for the library. */
 import { type Command, Option } from 'commander';
 import { MyriadError, type RunOptions, type SudoOptions } from '../index.ts';
+import { escapeText } from '../output/escape.ts';
 import { defined } from './connection_options.ts';
 import { readEnvironment } from './env_file.ts';
 import type { TerminalSecrets } from './secrets.ts';
@@ -150,6 +151,23 @@ function sudoOptions(flags: ExecutionFlags, secrets: TerminalSecrets | undefined
 /** Asks for the password of `-K`, so that no host has to wait for the question. */
 export async function askSudoFirst(flags: ExecutionFlags, secrets: TerminalSecrets): Promise<void> {
   if (flags.askSudoPassword) await secrets.sudoPassword();
+}
+
+/** For a dry run: what a command would have around it. Names of variables, without values, which may be secret. */
+export function executionLines(flags: ExecutionFlags & { readonly tty?: boolean; readonly stdin?: string }): string[] {
+  const { sudo, sudoUser, doas, cwd, umask, lock, shell } = flags;
+  const names = [...(flags.env ?? []).map((text) => text.split('=', 1)[0]!), ...(flags.envFile ?? [])];
+  const parts = [
+    sudo || doas || sudoUser !== undefined ? `as ${sudoUser ?? 'root'} by way of ${doas ? 'doas' : 'sudo'}` : '',
+    cwd === undefined ? '' : `in ${cwd}`,
+    umask === undefined ? '' : `umask ${umask}`,
+    names.length === 0 ? '' : `with ${names.join(', ')} set`,
+    shell === undefined || shell === 'sh' ? '' : `for ${shell}`,
+    flags.tty ? 'on a terminal' : '',
+    flags.stdin === undefined ? '' : `stdin from ${flags.stdin === '-' ? 'here' : flags.stdin}`,
+    lock === undefined ? '' : `where the lock ${lock} is free`,
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? [] : [escapeText(parts.join(', '))];
 }
 
 /** What only a command on a host has; for `--local`. Throws `usage`. */

@@ -4,12 +4,12 @@ import { escapeText } from '../output/escape.ts';
 /** Codes of MyriadError that are not the caller's doing. */
 const OURS: ReadonlySet<string> = new Set(['internal', 'closed']);
 
-/** Prints one sentence on stderr; 2 for what the user can mend, 130 when interrupted, 1 for what is ours. */
-export function failure(error: unknown): number {
+/** Prints one sentence on stderr, with `besides` at its end; 2 for what the user can mend, 130 when interrupted, 1 for what is ours. */
+export function failure(error: unknown, besides = ''): number {
   const { code, message, stack } = error as { code?: string; message?: string; stack?: string };
   const known = isMyriadError(error);
   if (known && code !== undefined && !OURS.has(code)) {
-    process.stderr.write(`myriad: ${escapeText(message ?? code)}\n`);
+    process.stderr.write(`myriad: ${escapeText((message ?? code) + besides)}\n`);
     return code === 'aborted' ? 130 : 2;
   }
   process.stderr.write(`myriad: internal error: ${known ? message : (stack ?? String(error))}\n`);

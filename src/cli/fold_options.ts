@@ -17,7 +17,7 @@ export function addFolds(command: Command): Command {
   return command
     .option('-b, --gather-same', 'identical stdout once, under its hosts')
     .option('-B, --gather-both', 'as -b, stderr too')
-    .option('-L, --line-mode', 'identical stdout once, each line behind its hosts; with -b or -B line by line')
+    .option('-L, --line-mode', 'in the order of hosts; with -b or -B identical lines once, line by line')
     .option('--normalize <what>', 'answers are alike but for host, numbers, times; with commas', normalKinds)
     .option('--diff', 'what tells answers from the most frequent one');
 }
@@ -26,7 +26,13 @@ function normalKinds(value: string): NormalKind[] {
   return [...new Set(value.split(',').map(word('--normalize', NORMAL_KINDS)))];
 }
 
-/** The option that makes answers fold; undefined: they are shown one by one. */
+/** Whether answers fold; they are shown one by one where not. `-L` alone only puts them in order, as clush does. */
+export function isFolding(flags: FoldFlags): boolean {
+  const { lineMode, ...others } = flags;
+  return foldingOption(others) !== undefined;
+}
+
+/** The option that has answers shown otherwise than as they come; undefined: there is none. */
 export function foldingOption(flags: FoldFlags): string | undefined {
   if (flags.diff) return '--diff';
   if (flags.lineMode) return '--line-mode (-L)';
@@ -42,7 +48,7 @@ export function refuseFolds(flags: FoldFlags): void {
 }
 
 /** Of answers that fold. */
-export function foldOptions(flags: FoldFlags, shown: Pick<FoldOptions, 'raw' | 'color'>): FoldOptions {
+export function foldOptions(flags: FoldFlags, shown: Pick<FoldOptions, 'raw' | 'color' | 'prefix'>): FoldOptions {
   const whole = flags.lineMode ? 'lines' : 'blocks';
   const lineByLine = flags.lineMode && (flags.gatherSame || flags.gatherBoth);
   return {
@@ -56,5 +62,5 @@ export function foldOptions(flags: FoldFlags, shown: Pick<FoldOptions, 'raw' | '
 /** What of the output is shown as it comes. */
 export function unfolded(flags: FoldFlags): readonly ('stdout' | 'stderr')[] {
   if (flags.gatherBoth) return [];
-  return foldingOption(flags) === undefined ? ['stdout', 'stderr'] : ['stderr'];
+  return isFolding(flags) ? ['stderr'] : ['stdout', 'stderr'];
 }

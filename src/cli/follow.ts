@@ -1,7 +1,7 @@
 /** A run under way, for verbs that report at its end: progress on stderr, ^C in hand, results as they come. */
 import type { Run, Summary, TaskResult } from '../index.ts';
 import { escapeText } from '../output/escape.ts';
-import { Progress, progressLine, progressMode } from '../output/progress.ts';
+import { Progress, pausedText, progressMode } from '../output/progress.ts';
 import type { Sink, Writer } from '../output/writer.ts';
 import { Interrupts } from './interrupt.ts';
 
@@ -43,7 +43,7 @@ export async function follow(run: Run, options: FollowOptions): Promise<Summary>
       pause: () => run.pause(),
       unpause: () => run.unpause(),
       stop,
-      status: () => progressLine({ ...run.status(), paused: true }, 0),
+      status: () => pausedText(run.status(), process.stderr.columns || 80),
     },
     (text) => {
       progress.clear();

@@ -10,7 +10,7 @@ export interface Stoppable {
   pause(): void;
   unpause(): void;
   stop(): void;
-  /** One line about what is in progress. */
+  /** About what is in progress, for the terminal. */
   status(): string;
 }
 

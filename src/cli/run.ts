@@ -4,14 +4,14 @@ import { escapeText } from '../output/escape.ts';
 import { exitCode } from '../output/exit_code.ts';
 import { formatCount, formatDuration, formatNumberOf } from '../output/format.ts';
 import { nextLine, onceMoreLine } from '../output/next.ts';
-import { progressLine } from '../output/progress.ts';
+import { pausedText } from '../output/progress.ts';
 import { Writer } from '../output/writer.ts';
 import { aidOptions } from './aid_options.ts';
 import { type Typed, typed } from './argv.ts';
 import { startAudit } from './audit.ts';
 import { blame } from './blame.ts';
 import { askFirst, defined, fleetOptions } from './connection_options.ts';
-import { askSudoFirst, executionOptions } from './execution_options.ts';
+import { askSudoFirst, executionLines, executionOptions } from './execution_options.ts';
 import { askLocked, checkExpected, guard } from './guard.ts';
 import { Interrupts } from './interrupt.ts';
 import { checkWords, eachOptions } from './job_options.ts';
@@ -139,7 +139,7 @@ async function follow(started: Run, output: Output, stdinTaken: boolean): Promis
         started.unpause();
         started.cancel();
       },
-      status: () => progressLine({ ...started.status(), paused: true }, 0),
+      status: () => pausedText(started.status(), process.stderr.columns || 80),
     },
     (text) => output.say(text),
     stdinTaken ? 'taken' : 'free',
@@ -188,16 +188,27 @@ async function listHosts(hosts: Fleet): Promise<number> {
     if (stdout.closed) break;
   }
   await stdout.end();
+  sayWarnings(hosts);
   return 0;
 }
 
-/** The first host as it would be reached: what options and ssh_config come to. */
-function firstDestination(hosts: Fleet): string {
-  for (const host of hosts.hosts()) {
+/** What was passed over when hosts were chosen. */
+function sayWarnings({ warnings }: Fleet): void {
+  for (const text of warnings) process.stderr.write(`myriad: ${escapeText(text)}\n`);
+}
+
+/** The first tasks: as whom and where hosts would be reached, by what key of their own, and the command where it has places. */
+function* firstTasks(hosts: Fleet, started: Run, flags: RunFlags): Generator<string> {
+  for (const { host, line } of started.preview(Math.min(DRY_HOSTS, hosts.count))) {
+    const does = line === undefined ? '' : `: ${escapeText(line)}`;
+    if (flags.local) {
+      yield `${host.label}${does}`;
+      continue;
+    }
     const { user, name, port } = hosts.destination(host);
-    return `the first, ${host.label}, as ${user}@${name.includes(':') ? `[${name}]` : name}:${port}`;
+    const key = host.identity === undefined || flags.identity !== undefined ? '' : ` with ${escapeText(host.identity)}`;
+    yield `${host.label} as ${user}@${name.includes(':') ? `[${name}]` : name}:${port}${key}${does}`;
   }
-  return '';
 }
 
 /** Hosts that are named one by one in a dry run. */
@@ -208,7 +219,7 @@ function dryRun(hosts: Fleet, started: Run, flags: RunFlags): number {
   const lines = [
     `would run on ${formatNumberOf(hosts.count, 'host')}, ${formatNumberOf(started.planned, 'task')}: ${escapeText(started.title)}`,
   ];
-  if (!flags.local) lines.push(firstDestination(hosts));
+  lines.push(...executionLines(flags), ...firstTasks(hosts, started, flags));
   lines.push(`fanout ${flags.fanout}${flags.deadline ? `, at most ${formatDuration(flags.deadline)}` : ''}`);
   lines.push(...waveLines(started.waves, flags));
   const named: string[] = [];
@@ -218,5 +229,6 @@ function dryRun(hosts: Fleet, started: Run, flags: RunFlags): number {
   const more = hosts.count - named.length;
   lines.push(`${foldHosts(named)}${more > 0 ? ` and ${formatCount(more)} more (--list-hosts shows all)` : ''}`);
   process.stdout.write(`${lines.join('\n')}\nnothing was connected\n`);
+  sayWarnings(hosts);
   return 0;
 }

@@ -181,9 +181,9 @@ function refuseOutput(flags: RunFlags): void {
     throw new MyriadError('usage', sentence);
   };
   if (folds && gather !== 'collect') {
-    refuse(`${folds}: only collected output can be folded; leave out --gather ${gather}`);
+    refuse(`${folds}: it takes output that is collected; leave out --gather ${gather}`);
   }
-  if (folds && output !== 'text') refuse(`${folds}: only text can be folded; leave out --output ${output}`);
+  if (folds && output !== 'text') refuse(`${folds}: it is for text; leave out --output ${output}`);
   if (output === 'csv' && gather !== 'collect') {
     refuse(`--output csv: its lines have whole outputs; leave out --gather ${gather}`);
   }

@@ -22,7 +22,7 @@ import { Progress, progressMode } from '../output/progress.ts';
 import { renderSummary } from '../output/summary.ts';
 import { TextRenderer } from '../output/text.ts';
 import { type Sink, Writer } from '../output/writer.ts';
-import { foldingOption, foldOptions, unfolded } from './fold_options.ts';
+import { foldOptions, isFolding, unfolded } from './fold_options.ts';
 import type { RunFlags } from './run_options.ts';
 import { StatusKey } from './status_key.ts';
 
@@ -182,11 +182,12 @@ class RunOutput implements Output {
   ): RunListener {
     const flags = this.#flags;
     const shown = { raw: flags.raw ?? false, color: colors(flags.color) };
-    if (foldingOption(flags) !== undefined) this.#folder = new Folder(sinks, names, foldOptions(flags, shown));
+    if (isFolding(flags))
+      this.#folder = new Folder(sinks, names, foldOptions(flags, { ...shown, prefix: flags.label }));
     this.#text = new TextRenderer(sinks, {
       ...shown,
       prefix: flags.label,
-      order: flags.order,
+      order: flags.lineMode ? 'input' : flags.order,
       quiet: flags.quiet ?? false,
       failures: flags.verbose ?? false,
       streams: flags.gather === 'file' ? [] : unfolded(flags),
@@ -288,7 +289,8 @@ export function colors(when: RunFlags['color']): boolean {
 
 function verboseLine(result: TaskResult): string {
   const { reached, outcome, attempt, durationMs } = result;
-  const where = reached
+  // A program here has no port.
+  const where = reached?.port
     ? ` ${reached.address}:${reached.port} ${reached.software} ${reached.fingerprint}`.trimEnd()
     : '';
   const tries = attempt > 1 ? ` after ${attempt} attempts` : '';

@@ -25,6 +25,7 @@ export function readHosts(
     ...defined({
       groups: flags.group,
       excludeGroups: flags.excludeGroup,
+      allowUnmatched: flags.allowUnmatched,
       allHosts: flags.allHosts,
       inventory: flags.inventory,
       where: flags.where,

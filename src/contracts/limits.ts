@@ -46,6 +46,8 @@ export interface Limits {
   readonly deadlines: Deadlines;
   /** Tries of a task after transient causes that come before the job can have begun. @default 3 more, unlimited while throttled within the connect deadline */
   readonly retries: number;
+  /** They are spent, too, on hosts that were silent for a whole connect deadline: with three, one takes four deadlines. @default false */
+  readonly retrySilent?: boolean | undefined;
   /** What bounds `connections`, in words. @default 'connections' */
   readonly connectionsBy?: string | undefined;
   /** Hosts off loopback that may be silent before their identification at once: what the neighbour table holds. @default no bound */

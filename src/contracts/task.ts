@@ -21,6 +21,8 @@ export interface Host {
   readonly name: string;
   readonly user?: string | undefined;
   readonly port?: number | undefined;
+  /** The private key file that its inventory names for it. */
+  readonly identity?: string | undefined;
 }
 
 /** A host in its place in a plan. */

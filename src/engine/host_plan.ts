@@ -32,7 +32,7 @@ export class HostPlan implements Plan {
   at(index: number): Target {
     if (!(index >= 0 && index < this.count)) throw new RangeError(`no task ${index} in a plan of ${this.count}`);
     const round = Math.floor(index / this.hosts);
-    const host = this.#list.at(index - round * this.hosts);
-    return { label: host.label, name: host.name, user: host.user, port: host.port, index, iteration: round + 1 };
+    const { label, name, user, port, identity } = this.#list.at(index - round * this.hosts);
+    return { label, name, user, port, identity, index, iteration: round + 1 };
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { MyriadError } from '../contracts/errors.ts';
 import type { Host } from '../contracts/task.ts';
 import { blocksOf, type HostSet } from '../hostset/hostset.ts';
+import { splitLabel } from '../hostset/label.ts';
 import { NamedHosts } from '../hostset/named_hosts.ts';
 import type { Names } from '../hostset/names.ts';
 import type { Inventory } from '../inventory/inventory.ts';
@@ -12,6 +13,7 @@ import { merge } from '../inventory/merged.ts';
 import { openInventory } from '../inventory/open.ts';
 import type { Facts } from '../inventory/where.ts';
 import type { Variables } from '../jobs/template.ts';
+import { keyPath } from './reach/own_keys.ts';
 
 /** Read when it is first asked for. */
 export class Known {
@@ -20,6 +22,7 @@ export class Known {
   readonly #texts: readonly string[];
   #inventory: Inventory | undefined;
   #names: NamedHosts | undefined;
+  #memberships: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(texts: readonly string[]) {
     this.#texts = texts;
@@ -34,9 +37,15 @@ export class Known {
   /** The names of groups and wildcards. */
   get names(): Names {
     return {
-      group: (source, name, refuse) => this.#open().group(source, name, refuse),
+      group: (...asked) => this.#open().group(...asked),
+      groupNames: (source, refuse) => this.#open().groupNames(source, refuse),
       hosts: (source, refuse) => this.#open().hosts(source, refuse),
     };
+  }
+
+  /** Some of its hosts may have private keys of their own. */
+  get hasKeys(): boolean {
+    return this.#inventory?.hasKeys ?? false;
   }
 
   /** All hosts. Throws `usage` where there is nothing that knows them. */
@@ -55,6 +64,14 @@ export class Known {
     return this.#inventory?.find(host);
   }
 
+  /** The groups that a host is in: as its row says, or, where hosts have none, by going once through all groups. */
+  groupsOf(host: Host): readonly string[] {
+    const { groups = [] } = this.find(host) ?? {};
+    if (groups.length > 0 || !this.#inventory) return groups;
+    this.#memberships ??= membershipsOf(this.groups());
+    return this.#memberships.get(host.label) ?? this.#memberships.get(splitLabel(host.label)?.name ?? '') ?? [];
+  }
+
   #open(): NamedHosts {
     if (!this.#names) {
       const texts = this.named ? this.#texts : defaults();
@@ -66,6 +83,25 @@ export class Known {
     }
     return this.#names;
   }
+}
+
+/** Most memberships that are looked at: hosts of all groups together. */
+const MOST_MEMBERSHIPS = 5_000_000;
+
+/** The names of groups by the labels of their hosts. */
+function membershipsOf(groups: Iterable<readonly [string, HostSet]>): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  let count = 0;
+  for (const [name, members] of groups) {
+    count += members.count;
+    if (count > MOST_MEMBERSHIPS) break;
+    for (const { label } of members) {
+      const known = found.get(label);
+      if (known) known.push(name);
+      else found.set(label, [name]);
+    }
+  }
+  return found;
 }
 
 /** Groups where clush looks for them, else where pdsh does. */
@@ -81,7 +117,8 @@ function defaults(): readonly string[] {
 /** The same names, where wildcards mean the hosts of a set. */
 export function within(names: Names, set: HostSet): Names {
   return {
-    group: (source, name, refuse) => names.group(source, name, refuse),
+    group: (...asked) => names.group(...asked),
+    groupNames: (source, refuse) => names.groupNames(source, refuse),
     hosts: (source, refuse) => (source === undefined ? blocksOf(set) : names.hosts(source, refuse)),
   };
 }
@@ -115,8 +152,14 @@ export class ReachedHosts implements HostSet {
 function reached(host: Host, known: Known): Host {
   const connection = known.find(host)?.connection;
   if (!connection) return host;
-  const { address = host.name, user, port } = connection;
-  return { label: host.label, name: address, user: host.user ?? user, port: host.port ?? port };
+  const { address = host.name, user, port, identity } = connection;
+  return {
+    label: host.label,
+    name: address,
+    user: host.user ?? user,
+    port: host.port ?? port,
+    identity: identity === undefined ? undefined : keyPath(identity),
+  };
 }
 
 /** Everything that is known of a host. `variables`: the caller's, which win. */

@@ -11,6 +11,11 @@ export interface SelectionOptions {
   readonly groups?: string | readonly string[];
   /** Groups to leave out; one that matches nothing is an error. */
   readonly excludeGroups?: string | readonly string[];
+  /**
+   * What matches nothing is warned of, and passed over: a group, wildcard or host that is not known, an exclusion, a variable of
+   * `where`. A selection without hosts stays an error. @default false
+   */
+  readonly allowUnmatched?: boolean;
   /** All hosts of the inventory. @default false */
   readonly allHosts?: boolean;
   /** Of the selected hosts those for which it holds: `os=debian & !role=db`, `cores>=8 | @fast`. @default all */
@@ -27,6 +32,7 @@ export const SELECTION_OPTIONS: readonly (keyof SelectionOptions)[] = [
   'inventory',
   'groups',
   'excludeGroups',
+  'allowUnmatched',
   'allHosts',
   'where',
   'pick',

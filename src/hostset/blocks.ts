@@ -217,8 +217,16 @@ export class HostIndex {
 export class Collector {
   readonly #seen = new HostIndex(exact);
   readonly #blocks: Block[] = [];
+  readonly #repeated: string[] = [];
   #labels: string[] = [];
   #count = 0;
+  #dropped = 0;
+  #more = false;
+
+  /** Hosts that came again, and the labels of some of them. */
+  get repeated(): Repeated {
+    return { count: this.#dropped, some: this.#repeated, more: this.#more };
+  }
 
   add(block: Block): void {
     if (block.kind === 'list') {
@@ -227,6 +235,9 @@ export class Collector {
       for (const { label } of hostsOf(block)) this.addLabel(label);
     } else {
       const rest = this.#seen.subtractFrom(block);
+      const dropped = blockCount(block) - (rest ? blockCount(rest) : 0);
+      this.#dropped += dropped;
+      this.#more ||= dropped > 0;
       if (!rest) return;
       this.#closeList();
       this.#blocks.push(rest);
@@ -236,7 +247,13 @@ export class Collector {
   }
 
   addLabel(label: string): void {
-    if (!this.#seen.addNew(label)) return;
+    if (!this.#seen.addNew(label)) {
+      this.#dropped += 1;
+      if (this.#repeated.includes(label)) return;
+      if (this.#repeated.length < MOST_REPEATED) this.#repeated.push(label);
+      else this.#more = true;
+      return;
+    }
     this.#labels.push(label);
     this.#grow(1);
   }
@@ -259,6 +276,19 @@ export class Collector {
     throw new MyriadError('host-set', `the host set has more than ${most} hosts, which cannot be counted; name fewer`);
   }
 }
+
+/** What of hosts came more than once. */
+export interface Repeated {
+  /** How often one came again. */
+  readonly count: number;
+  /** A few of them, each once. */
+  readonly some: readonly string[];
+  /** There are others. */
+  readonly more: boolean;
+}
+
+/** Hosts that came again and are kept by name. */
+const MOST_REPEATED = 10;
 
 /** A label from elsewhere that is not in our grammar is its own name. */
 function partsOf(label: string): HostParts {

@@ -1,7 +1,13 @@
 /** What the terms of a host set come to, from left to right. */
 import { HostSetError } from '../contracts/errors.ts';
-import { type Block, Collector, exact, HostIndex, loose } from './blocks.ts';
-import type { Term } from './parse.ts';
+import { type Block, Collector, exact, HostIndex, loose, type Repeated } from './blocks.ts';
+import type { HearUnmatched, Term } from './parse.ts';
+
+/** Hears of hosts that were named more than once. */
+export type HearRepeated = (repeated: Repeated) => void;
+
+/** What an exclusion that matches nothing comes to. */
+export type OnUnmatched = 'refuse' | 'allow' | HearUnmatched;
 
 /**
  * The hosts of all terms, each at its first place. Stretches of `,` and `!` are one piece of work however long they are; each
@@ -10,12 +16,15 @@ import type { Term } from './parse.ts';
 export function evaluate(
   terms: readonly Term[],
   text: string,
-  unmatched: 'refuse' | 'allow' = 'refuse',
+  unmatched: OnUnmatched = 'refuse',
+  repeated: HearRepeated = () => {},
 ): readonly Block[] {
   let blocks: readonly Block[] = [];
   let stretch: Term[] = [];
   const finish = (): void => {
-    if (stretch.length > 0) blocks = collect([{ operator: ',', position: 0, blocks }, ...stretch], text, unmatched);
+    if (stretch.length > 0) {
+      blocks = collect([{ operator: ',', position: 0, blocks }, ...stretch], text, unmatched, repeated);
+    }
     stretch = [];
   };
   for (const term of terms) {
@@ -53,13 +62,19 @@ function addAll(collector: Collector, block: Block | undefined): void {
  * The hosts of `,` and `!` terms. A host of a term stays unless a later exclusion matches it, so one walk from the end, with
  * the exclusions met so far, decides all terms.
  */
-function collect(terms: readonly Term[], text: string, unmatched: 'refuse' | 'allow'): readonly Block[] {
+function collect(
+  terms: readonly Term[],
+  text: string,
+  unmatched: OnUnmatched,
+  repeated: HearRepeated,
+): readonly Block[] {
   const collector = new Collector();
   if (!terms.some((term) => term.operator === '!')) {
     for (const term of terms) for (const block of term.blocks) collector.add(block);
+    if (collector.repeated.count > 0) repeated(collector.repeated);
     return collector.finish();
   }
-  if (unmatched === 'refuse') refuseUnmatched(terms, text);
+  if (unmatched !== 'allow') hearUnmatched(terms, text, unmatched === 'refuse' ? refuse : unmatched);
   const excluded = new HostIndex(exact);
   const kept: Block[] = [];
   for (const { operator, blocks } of terms.toReversed()) {
@@ -72,18 +87,23 @@ function collect(terms: readonly Term[], text: string, unmatched: 'refuse' | 'al
     }
   }
   for (const block of kept.reverse()) collector.add(block);
+  if (collector.repeated.count > 0) repeated(collector.repeated);
   return collector.finish();
 }
 
 /** An exclusion that excludes nothing must not pass in silence: it is most likely misspelt. */
-function refuseUnmatched(terms: readonly Term[], text: string): void {
+function hearUnmatched(terms: readonly Term[], text: string, hear: HearUnmatched): void {
   const before = new HostIndex(loose);
   for (const { operator, position, blocks } of terms) {
     if (operator !== '!') for (const block of blocks) before.add(block);
     else if (blocks.every((block) => before.subtractFrom(block) === block)) {
-      throw new HostSetError(text, position, 'an exclusion that matches a host before it');
+      hear(new HostSetError(text, position, 'an exclusion that matches a host before it'));
     }
   }
+}
+
+function refuse(error: HostSetError): never {
+  throw error;
 }
 
 function indexOf(blocks: readonly Block[], filing = exact): HostIndex {

@@ -16,7 +16,7 @@ import {
   loose,
   named,
 } from './blocks.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, type HearRepeated, type OnUnmatched } from './evaluate.ts';
 import { splitLabel } from './label.ts';
 import type { Names } from './names.ts';
 import { parseTerms } from './parse.ts';
@@ -32,8 +32,13 @@ export interface HostSet extends Iterable<Host> {
 }
 
 export interface ParseOptions {
-  /** What an exclusion (`!item`) that matches no host before it does. @default 'refuse' */
-  readonly unmatched?: 'refuse' | 'allow';
+  /**
+   * What an exclusion (`!item`) that matches no host before it does: it is refused, or passed over. A function hears of it, and of
+   * groups and wildcards that are not known, and all of these are passed over. @default 'refuse'
+   */
+  readonly unmatched?: OnUnmatched | undefined;
+  /** Hears of hosts that come more than once, of which each is taken once. @default nobody */
+  readonly repeated?: HearRepeated | undefined;
   /** Where groups and wildcards find their hosts. @default nowhere: they are refused */
   readonly names?: Names | undefined;
 }
@@ -99,7 +104,12 @@ export const EMPTY: HostSet = new BlockSet([]);
  * HostSetError with the position: for what is no host set, for a text without hosts, and for an exclusion that matches nothing.
  */
 export function parseHostSet(text: string, options: ParseOptions = {}): HostSet {
-  return new BlockSet(evaluate(parseTerms(text, options.names), text, options.unmatched));
+  return new BlockSet(blocksIn(text, options));
+}
+
+function blocksIn(text: string, { names, unmatched, repeated }: ParseOptions): readonly Block[] {
+  const hear = typeof unmatched === 'function' ? unmatched : undefined;
+  return evaluate(parseTerms(text, names, hear), text, unmatched, repeated);
 }
 
 /**
@@ -120,8 +130,7 @@ export function parseHostFile(text: string, file: string, options: ParseOptions 
     }
     if (!/[^ \t,]/.test(content)) continue;
     try {
-      const blocks = evaluate(parseTerms(content, options.names), content, options.unmatched);
-      for (const block of blocks) collector.add(block);
+      for (const block of blocksIn(content, options)) collector.add(block);
     } catch (error) {
       if (!(error instanceof HostSetError)) throw error;
       const place = `${file}, line ${number}, position ${error.position + 1}`;
@@ -129,6 +138,7 @@ export function parseHostFile(text: string, file: string, options: ParseOptions 
       throw new MyriadError('host-set', message, { cause: error });
     }
   }
+  if (options.repeated && collector.repeated.count > 0) options.repeated(collector.repeated);
   return new BlockSet(collector.finish());
 }
 

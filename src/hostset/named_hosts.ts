@@ -3,7 +3,8 @@ import { MyriadError } from '../contracts/errors.ts';
 import { nearestText } from '../util/nearest.ts';
 import type { Block } from './blocks.ts';
 import { blocksOf, type HostSet, parseHostSet, setOfBlocks } from './hostset.ts';
-import type { Names, Refuse } from './names.ts';
+import { splitLabel } from './label.ts';
+import type { Names, Refuse, Unmatched } from './names.ts';
 import { fits, isWild } from './wildcard.ts';
 
 /** Hosts of a group as its source has them: a host set as text, in which `@name` is a group of the same source. */
@@ -35,12 +36,22 @@ export class NamedHosts implements Names {
     this.#groups = groups;
   }
 
-  group(source: string | undefined, name: string, refuse: Refuse): readonly Block[] {
-    this.#checkSource(source, refuse);
-    if (!isWild(name)) return this.#once(source, name, refuse);
+  group(source: string | undefined, name: string, refuse: Refuse, unmatched: Unmatched = refuse): readonly Block[] {
+    const strange = this.#strangeSource(source);
+    if (strange !== undefined) return unmatched(strange);
+    if (!isWild(name)) return this.#once(source, name, refuse, unmatched);
     const names = [...(this.#groups.names(source) ?? [])].filter((known) => fits(known, name));
-    if (names.length === 0) refuse(`a wildcard that fits a group; "@${qualified(source, name)}" fits none`);
+    if (names.length === 0) return unmatched(`a wildcard that fits a group; "@${qualified(source, name)}" fits none`);
     return names.flatMap((one) => this.#once(source, one, refuse));
+  }
+
+  groupNames(source: string | undefined, refuse: Refuse): readonly Block[] {
+    this.#checkSource(source, refuse);
+    const names = this.#groups.names(source) ?? refuse('a source that can tell the names of its groups');
+    const labels = [...names];
+    const odd = labels.find((name) => splitLabel(name) === undefined);
+    if (odd !== undefined) refuse(`groups whose names could be hosts; "${odd}" could not`);
+    return labels.length === 0 ? [] : [{ kind: 'list', labels }];
   }
 
   hosts(source: string | undefined, refuse: Refuse): readonly Block[] {
@@ -59,13 +70,19 @@ export class NamedHosts implements Names {
   }
 
   #checkSource(source: string | undefined, refuse: Refuse): void {
-    const { sources } = this.#groups;
-    if (source === undefined || sources.includes(source)) return;
-    const known = sources.length === 0 ? 'none is known' : `known are ${sources.join(', ')}`;
-    refuse(`a source of groups: "${source}" is none; ${known}`);
+    const strange = this.#strangeSource(source);
+    if (strange !== undefined) refuse(strange);
   }
 
-  #once(source: string | undefined, name: string, refuse: Refuse): readonly Block[] {
+  /** What is expected instead of a source that is none. */
+  #strangeSource(source: string | undefined): string | undefined {
+    const { sources } = this.#groups;
+    if (source === undefined || sources.includes(source)) return undefined;
+    const known = sources.length === 0 ? 'none is known' : `known are ${sources.join(', ')}`;
+    return `a source of groups: "${source}" is none; ${known}`;
+  }
+
+  #once(source: string | undefined, name: string, refuse: Refuse, unmatched: Unmatched = refuse): readonly Block[] {
     const key = qualified(source, name);
     const known = this.#known.get(key);
     if (known) return known;
@@ -77,6 +94,7 @@ export class NamedHosts implements Names {
     this.#open.push(key);
     try {
       const blocks = name === '*' ? this.#all(source, refuse) : this.#members(source, name, refuse);
+      if (blocks === undefined) return unmatched(this.#strangeGroup(source, name));
       this.#known.set(key, blocks);
       return blocks;
     } finally {
@@ -84,11 +102,16 @@ export class NamedHosts implements Names {
     }
   }
 
-  #members(source: string | undefined, name: string, refuse: Refuse): readonly Block[] {
+  /** Undefined: there is no such group. */
+  #members(source: string | undefined, name: string, refuse: Refuse): readonly Block[] | undefined {
     const members = this.#groups.members(source, name);
-    if (members !== undefined) return this.#parse(members, source, name, refuse);
+    return members === undefined ? undefined : this.#parse(members, source, name, refuse);
+  }
+
+  /** What is expected instead of a group that is not known. */
+  #strangeGroup(source: string | undefined, name: string): string {
     const near = nearestText(name, this.#groups.names(source) ?? []);
-    return refuse(`a group that is known; "@${qualified(source, name)}" is not${near}`);
+    return `a group that is known; "@${qualified(source, name)}" is not${near}`;
   }
 
   #all(source: string | undefined, refuse: Refuse): readonly Block[] {
@@ -118,6 +141,7 @@ export class NamedHosts implements Names {
     if (source === undefined) return this;
     return {
       group: (own, name, refuse) => this.group(own ?? source, name, refuse),
+      groupNames: (own, refuse) => this.groupNames(own ?? source, refuse),
       hosts: (own, refuse) => this.hosts(own ?? source, refuse),
     };
   }

@@ -3,14 +3,15 @@
  *
  *   set      = item { operator item }
  *   operator = "," or blanks: and · "!" without · "&" only those also in · "^" in one of both; from left to right, all alike
- *   item     = [ user "@" ] host [ ":" port ] | "@" [ source ":" ] group | "@" [ source ":" ] "*"
+ *   item     = [ user "@" ] host [ ":" port ] | "@" [ source ":" ] group | "@" [ source ":" ] "*" | "@@" [ source ]
  *   host     = name | address "/" bits | address "-" address | "[" ipv6 "]" | ipv6 (without port)
  *   name     = { text | "*" | "?" | "[" range { "," range } "]" }
  *   group    = { text | "*" | "?" | "[" range { "," range } "]" }
  *   range    = number [ "-" number [ "/" step ] ]
  *
  * A bracket with a colon inside, at the start of a host, is an IPv6 address. Digits next to a bracket belong to its number.
- * Wildcards are for hosts and groups that are known: they, and groups, need names.
+ * Wildcards are for hosts and groups that are known: they, and groups, need names. `@@source` is the names of all groups of a
+ * source, as if they were hosts.
  */
 import { HostSetError } from '../contracts/errors.ts';
 import { type Block, hostsThat } from './blocks.ts';
@@ -37,6 +38,7 @@ const RANGE4 = /([0-9]+\.[0-9.]*)-([0-9][0-9.]*)(?=[\s,!&^:]|$)/y;
 const TEXT = /[A-Za-z0-9._-]+/y;
 const NUMBER = /[0-9]+/y;
 const SOURCE = /[A-Za-z0-9_.+-]+(?=:)/y;
+const SOURCE_NAME = /[A-Za-z0-9_.+-]+/y;
 const GROUP_TEXT = /[A-Za-z0-9._+~=%*?-]+/y;
 const WILD = /(?:[A-Za-z0-9._-]|\[[0-9,/-]*\])*[*?]/y;
 const WILD_TEXT = /[A-Za-z0-9._*?-]+/y;
@@ -60,19 +62,24 @@ export interface Term {
   readonly blocks: readonly Block[];
 }
 
+/** Hears of what matches nothing, instead of its being refused. */
+export type HearUnmatched = (error: HostSetError) => void;
+
 /** The terms of a host set, at least one. Throws HostSetError. */
-export function parseTerms(text: string, names?: Names): Term[] {
-  return new Parser(text, names).terms();
+export function parseTerms(text: string, names?: Names, unmatched?: HearUnmatched): Term[] {
+  return new Parser(text, names, unmatched).terms();
 }
 
 class Parser {
   readonly #text: string;
   readonly #names: Names | undefined;
+  readonly #unmatched: HearUnmatched | undefined;
   #at = 0;
 
-  constructor(text: string, names: Names | undefined) {
+  constructor(text: string, names: Names | undefined, unmatched: HearUnmatched | undefined) {
     this.#text = text;
     this.#names = names;
+    this.#unmatched = unmatched;
   }
 
   terms(): Term[] {
@@ -142,9 +149,10 @@ class Parser {
     return user;
   }
 
-  /** `@group`, `@source:group`, `@*`: every hosts that the names give for it. */
+  /** `@group`, `@source:group`, `@*`: every hosts that the names give for it; `@@`, `@@source`: names of groups. */
   #group(): readonly Block[] {
     const start = this.#at++;
+    if (this.#peek() === '@') return this.#groupNames(start);
     const source = this.#take(SOURCE);
     if (source !== undefined) this.#at++;
     const from = this.#at;
@@ -153,9 +161,25 @@ class Parser {
     if (!this.#atEnd()) this.#fail(this.#at, 'a letter, a digit, ".", "_", "-" or "[" in the name of a group, or ","');
     const names = this.#names ?? this.#fail(start, 'a host name; groups (@name) need an inventory');
     const refuse = (expected: string): never => this.#fail(start, expected);
+    const unmatched = (expected: string): readonly Block[] => this.#matchesNothing(start, expected);
     return groups.flatMap((group) =>
-      group === '*' ? names.hosts(source, refuse) : names.group(source, group, refuse),
+      group === '*' ? names.hosts(source, refuse) : names.group(source, group, refuse, unmatched),
     );
+  }
+
+  #groupNames(start: number): readonly Block[] {
+    this.#at++;
+    const source = this.#take(SOURCE_NAME);
+    if (!this.#atEnd()) this.#fail(this.#at, 'the name of a source of groups, or ","');
+    const names = this.#names ?? this.#fail(start, 'a host name; names of groups (@@source) need an inventory');
+    return names.groupNames(source, (expected) => this.#fail(start, expected));
+  }
+
+  #matchesNothing(position: number, expected: string): readonly Block[] {
+    const error = new HostSetError(this.#text, position, expected);
+    if (!this.#unmatched) throw error;
+    this.#unmatched(error);
+    return [];
   }
 
   /** A name with wildcards: those known hosts whose names fit, with this user and port where they are written. */
@@ -170,7 +194,9 @@ class Parser {
       this.#names ?? this.#fail(start, 'a host name; wildcards (* and ?) need hosts that are known: an inventory');
     const known = names.hosts(undefined, (expected) => this.#fail(start, expected));
     const found = hostsThat(known, (host) => masks.some((one) => fits(host.name, one)));
-    if (found.length === 0) this.#fail(start, `a wildcard that fits a known host; "${mask}" fits none`);
+    if (found.length === 0) {
+      return this.#matchesNothing(start, `a wildcard that fits a known host; "${mask}" fits none`);
+    }
     if (user === undefined && port === undefined) return [{ kind: 'list', labels: found.map((host) => host.label) }];
     return [{ kind: 'list', labels: found.map((host) => labelOf(user ?? host.user, host.name, port ?? host.port)) }];
   }

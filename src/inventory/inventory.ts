@@ -32,6 +32,8 @@ export interface Inventory {
   readonly title: string;
   /** Sources, groups and all hosts, as host sets see them. */
   readonly groups: Groups;
+  /** Some hosts may have a private key of their own; false: nobody has to look at all of them for it. */
+  readonly hasKeys: boolean;
   /** All hosts in their order. */
   readonly all: HostSet;
   /** What is said of each host of `all`; made as it is asked for. */

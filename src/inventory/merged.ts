@@ -14,6 +14,7 @@ export function merge(inventories: readonly Inventory[]): Inventory {
 class MergedInventory implements Inventory {
   readonly title: string;
   readonly groups: Groups;
+  readonly hasKeys: boolean;
   readonly warnings: readonly string[];
   readonly #inventories: readonly Inventory[];
   /** Made once for each: they keep what they have parsed. */
@@ -22,6 +23,7 @@ class MergedInventory implements Inventory {
 
   constructor(inventories: readonly Inventory[]) {
     this.title = inventories.map(({ title }) => title).join(', ');
+    this.hasKeys = inventories.some(({ hasKeys }) => hasKeys);
     this.warnings = inventories.flatMap(({ warnings }) => warnings);
     this.#inventories = inventories;
     this.#names = inventories.map(({ groups }) => new NamedHosts(groups));

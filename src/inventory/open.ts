@@ -58,7 +58,7 @@ function readFile(kind: Kind, text: string, source: Source): Inventory {
   const { path, title, warnings } = source;
   switch (kind) {
     case 'hosts':
-      return readHosts(text, source);
+      return readHosts(text, source, warnings);
     case 'ssh-config':
       return readSshConfig(path, source, warnings);
     case 'genders':
@@ -138,7 +138,7 @@ function readAnsible(
 function readProgram({ path, title, warn, warnings, programMs }: Source): Inventory {
   const end = endOf(programMs);
   const text = outputOf(resolve(path), ['--list'], title, left(end));
-  if (!looksLikeJson(text)) return readHosts(text, { title, warn });
+  if (!looksLikeJson(text)) return readHosts(text, { title, warn }, warnings);
   const table = new Table(title, warn);
   if (!fill(text, path, table, end)) return readJson(text, { title, warn }, warnings);
   table.groupRest();
@@ -196,7 +196,7 @@ function readCommand({ path, title, warn, warnings, programMs }: Source): Invent
   const [program, ...args] = wordsOf(path) ?? [];
   if (program === undefined) throw problem(title, 'expected a program and its arguments, quotes closed');
   const text = outputOf(program, args, title, left(endOf(programMs)));
-  return looksLikeJson(text) ? readJson(text, { title, warn }, warnings) : readHosts(text, { title, warn });
+  return looksLikeJson(text) ? readJson(text, { title, warn }, warnings) : readHosts(text, { title, warn }, warnings);
 }
 
 /** The first bytes of a regular file. */

@@ -10,6 +10,7 @@ const NOTHING = { variables: {}, groups: [] };
 export class SetInventory implements Inventory {
   readonly title: string;
   readonly groups: Groups;
+  readonly hasKeys = false;
   readonly warnings: readonly string[];
   #all: HostSet | undefined;
   #logins: Map<string, Host> | undefined;

@@ -39,7 +39,7 @@ export class Table {
   readonly #warn: (text: string) => void;
   readonly #groups = new Map<string, Group>();
   readonly #hosts = new Map<string, Row>();
-  #identities = false;
+  #hasKeys = false;
 
   constructor(title: string, warn: (text: string) => void) {
     this.#title = title;
@@ -130,10 +130,8 @@ export class Table {
   /** Nothing is added after it. Throws `inventory` for groups that go round in a circle. */
   seal(source: string, warnings: readonly string[]): Inventory {
     for (const group of this.#groups.values()) this.#settle(group, []);
-    // Hosts do not carry them on their way to a login yet.
-    if (this.#identities)
-      this.warn('private keys of its hosts are not used; name keys with --identity or in ssh_config');
-    return new TableInventory({ title: this.#title, source, warnings, groups: this.#groups, hosts: this.#hosts });
+    const parts = { title: this.#title, source, warnings, groups: this.#groups, hosts: this.#hosts };
+    return new TableInventory({ ...parts, hasKeys: this.#hasKeys });
   }
 
   #settle(group: Group, way: readonly string[]): number {
@@ -159,7 +157,7 @@ export class Table {
   }
 
   #valueOf(name: string, value: unknown, whose: string): string | undefined {
-    if (IDENTITY.includes(name)) this.#identities = true;
+    if (IDENTITY.includes(name)) this.#hasKeys = true;
     const text = value === SECRET ? undefined : textOf(value);
     if (text === undefined) {
       const why = value === SECRET ? 'is encrypted' : 'is too large';
@@ -174,12 +172,14 @@ interface Parts {
   /** What host sets call it: `@ansible:web`. */
   readonly source: string;
   readonly warnings: readonly string[];
+  readonly hasKeys: boolean;
   readonly groups: ReadonlyMap<string, Group>;
   readonly hosts: ReadonlyMap<string, Row>;
 }
 
 class TableInventory implements Inventory {
   readonly title: string;
+  readonly hasKeys: boolean;
   readonly warnings: readonly string[];
   readonly groups: Groups;
   readonly #parts: Parts;
@@ -191,12 +191,15 @@ class TableInventory implements Inventory {
 
   constructor(parts: Parts) {
     this.title = parts.title;
+    this.hasKeys = parts.hasKeys;
     this.warnings = parts.warnings;
     this.#parts = parts;
     const { source, groups } = parts;
     this.groups = {
       sources: [source],
-      members: (_source, group) => (groups.has(group) ? this.#members(group) : undefined),
+      // Ansible's "all" is there whether a file names it or not.
+      members: (_source, group) =>
+        groups.has(group) || (group === ALL && source === 'ansible') ? this.#members(group) : undefined,
       names: () => groups.keys(),
       all: () => this.all,
     };

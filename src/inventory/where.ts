@@ -47,20 +47,30 @@ const GROUP = /[^\s&|()!'"]+/y;
 const VALUE = /[^\s&|()'"]+/y;
 const QUOTED = /'([^']*)'|"([^"]*)"/y;
 
-/** Throws `usage` with the position. */
-export function parseWhere(text: string): Where {
-  return new Parser(text).where();
+/** Whether a host is in a group that was named, which may have wildcards. */
+export type InGroup = (facts: Facts) => boolean;
+
+/** `groupOf`: what is known of a group. @default the groups that the facts name. Throws `usage` with the position. */
+export function parseWhere(text: string, groupOf: (group: string) => InGroup = byFacts): Where {
+  return new Parser(text, groupOf).where();
+}
+
+function byFacts(group: string): InGroup {
+  const matches = matcher(group);
+  return ({ groups }) => groups.some(matches);
 }
 
 class Parser {
   readonly #text: string;
   readonly #variables = new Set<string>();
   readonly #groups = new Set<string>();
+  readonly #groupOf: (group: string) => InGroup;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string) {
+  constructor(text: string, groupOf: (group: string) => InGroup) {
     this.#text = text;
+    this.#groupOf = groupOf;
   }
 
   where(): Where {
@@ -101,8 +111,7 @@ class Parser {
     if (this.#takes('@')) {
       const group = this.#take(GROUP) ?? this.#fail('the name of a group');
       this.#groups.add(group);
-      const matches = matcher(group);
-      return ({ groups }) => groups.some(matches);
+      return this.#groupOf(group);
     }
     const name = this.#take(NAME) ?? this.#fail('a variable, "@group", "!" or "("');
     const value = this.#valueOf(name);

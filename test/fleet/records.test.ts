@@ -77,7 +77,14 @@ describe('pruneDaily', () => {
       count.pruned += 1;
       return journal.prune(options);
     };
-    const counting = { folder, list: () => journal.list(), read: (run: string) => journal.read(run), prune };
+    const { list, read, readSweep } = journal;
+    const counting = {
+      folder,
+      list: list.bind(journal),
+      read: read.bind(journal),
+      readSweep: readSweep.bind(journal),
+      prune,
+    };
     return Object.assign(count, { journal: counting });
   }
 

@@ -72,7 +72,19 @@ describe('with an inventory', () => {
     [{ allHosts: true, where: 'so=debian' }, 'where "so=debian": no host has a variable "so"; nearest is "os"'],
     [{ allHosts: true, where: 'os=bsd' }, 'where "os=bsd": it holds for no host'],
     [{ groups: 'web', excludeGroups: 'db' }, 'exclusion "@db" matches none of the selected hosts'],
+    [{ groups: 'web', exclude: 'wbe2' }, 'matches none of the selected hosts; nearest are "web2", "web1" and "web3"'],
     [{ groups: 'web', exclude: 'db*' }, 'a wildcard that fits a known host; "db*" fits none'],
+    [{ groups: 'web', exclude: 'web3,wbe2' }, 'exclusion "wbe2" matches none of the selected hosts'],
+    [{ groups: 'web', exclude: ['web3 db[1-3]', 'web1'] }, 'exclusion "db[1-3]" matches none of the selected hosts'],
+    [{ groups: 'web', excludeGroups: 'web' }, 'exclusion "@web" leaves no host'],
+    [{ groups: 'web,empty' }, 'a group that is known; "@empty" is not'],
+    [{ hosts: '@web&@db' }, 'hosts "@web&@db": there is no host in it'],
+    [{ hosts: ['web1', '@web&@db'] }, 'hosts "@web&@db": there is no host in it'],
+    [
+      { allHosts: true, where: '!@wbe' },
+      'where "!@wbe": expected a group that is known; "@wbe" is not; nearest is "web"',
+    ],
+    [{ allHosts: true, where: 'os=suse & @w*x' }, 'a wildcard that fits a group; "@w*x" fits none'],
     [{ groups: 'web', limit: '0' }, 'limit: expected a number of hosts or N%, above 0, got "0"'],
     [{ groups: 'web', pick: '101%' }, 'pick: expected a number of hosts or N%'],
     [{ groups: 'web', pick: 1.5 }, 'pick: expected a number of hosts or N%'],
@@ -81,6 +93,64 @@ describe('with an inventory', () => {
   ])('%j is refused', (options, message) => {
     expect(() => selectHosts({ inventory: ini(), ...options })).toThrow(message);
   });
+});
+
+describe('what matches nothing, allowed', () => {
+  test.each<[FleetOptions, string, readonly string[]]>([
+    [{ groups: 'db,wbe' }, 'db1 db2 db3', ['"@wbe" is not; nearest is "web"']],
+    [{ hosts: 'web1,wbe2,db*' }, 'web1 db1 db2 db3', ['the inventory does not know wbe2; nearest are']],
+    [{ hosts: ['db1', 'x*'] }, 'db1', ['"x*" fits none', 'hosts "x*": there is no host in it']],
+    [
+      { groups: 'db', exclude: ['db2,web1', 'wbe*'] },
+      'db1 db3',
+      ['"web1" matches none', '"wbe*" fits none', '"wbe*" matches none'],
+    ],
+    [{ groups: 'db', excludeGroups: 'web' }, 'db1 db2 db3', ['exclusion "@web" matches none of the selected hosts']],
+    [{ groups: 'db', where: 'so!=debian & !@wbe' }, 'db1 db2 db3', ['"@wbe" is not', 'no host has a variable "so"']],
+    [{ hosts: 'db[1-2]!web1' }, 'db1 db2', ['an exclusion that matches a host before it']],
+  ])('%j', (options, expected, told) => {
+    const { hosts, warnings } = selectHosts({ inventory: ini(), allowUnmatched: true, ...options });
+    expect(Array.from(hosts, ({ label }) => label)).toEqual(expected.split(' '));
+    expect(warnings).toEqual(told.map((text) => expect.stringContaining(text)));
+  });
+
+  test.each<[FleetOptions, string]>([
+    [{ groups: 'wbe' }, 'group "wbe": there is no host in it'],
+    [{ hosts: 'x1' }, 'hosts "x1": there is no host in it'],
+    [{ allHosts: true, where: 'so=debian' }, 'where "so=debian": it holds for no host'],
+    [{ allHosts: true, exclude: '*' }, 'exclusion "*" leaves no host'],
+  ])('%j comes to no host all the same', (options, message) => {
+    expect(() => selectHosts({ inventory: ini(), allowUnmatched: true, ...options })).toThrow(message);
+  });
+});
+
+test('groups of where are those of any inventory, of any source', () => {
+  const folder = folderOf({ 'groups.yaml': 'roles:\n  web: w[1-3]\n  db: d[1-2]\nracks:\n  r1: w1,d1\n' });
+  const of = (where: string) =>
+    labels({ inventory: `clustershell:${join(folder, 'groups.yaml')}`, allHosts: true, where });
+  expect(of('@web')).toEqual(['w1', 'w2', 'w3']);
+  expect(of('!@web & @racks:r1')).toEqual(['d1']);
+  expect(() => of('@a:b:c')).toThrow('where "@a:b:c": "@a:b:c": expected a letter, a digit');
+  expect(of('@racks:r? | name=d2')).toEqual(['w1', 'd1', 'd2']);
+});
+
+test('hosts that stand twice are taken once, and said; those of several groups are no mistake', () => {
+  const folder = folderOf({ list: 'w1\nw2 w1\n# w2\nw[1-3]\n', 'hosts.ini': INI });
+  const file = join(folder, 'list');
+  const of = (options: FleetOptions) => {
+    const { hosts, warnings } = selectHosts(options);
+    return [hosts.count, warnings];
+  };
+  const said = (where: string) => `${where}: hosts that stand there more than once are taken once: `;
+  expect(of({ hostFiles: file })).toEqual([3, [`${said(`hosts file "${file}"`)}3 left out (w[1-2])`]]);
+  expect(of({ hosts: 'a,b,a@a,a' })).toEqual([3, [`${said('hosts "a,b,a@a,a"')}1 left out (a)`]]);
+  const inventory = join(folder, 'hosts.ini');
+  expect(of({ inventory, hosts: '@web,@site,web1' })).toEqual([12, []]);
+  expect(of({ inventory, groups: ['web', 'site'], hosts: 'web1' })).toEqual([12, []]);
+});
+
+test('a group "all" is there in Ansible\'s inventories, named or not', () => {
+  expect(labels({ inventory: ini(), groups: 'all', exclude: 'web*' })).toEqual(['db1', 'db2', 'db3']);
 });
 
 describe('sampling', () => {

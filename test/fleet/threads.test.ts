@@ -1,5 +1,5 @@
 /** A fleet in threads: the same outcomes, and what cannot cross stays on the main thread. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { threadsForRun } from '../../src/fleet/threads.ts';
 import { fleet, outcomeLabel } from '../../src/index.ts';
@@ -49,6 +49,18 @@ describe('threads', () => {
       counts.set(index, count + 1);
     }
     expect([...counts.values()]).toEqual(Array(16).fill(50_001));
+  });
+
+  it('known_hosts is read once, and not by each thread', async () => {
+    await using simulated = await simulate({ hosts: 40 });
+    const knownHosts = `${simulated.dir}/once`;
+    writeFileSync(knownHosts, readFileSync(simulated.knownHosts));
+    await using hosts = fleet({ ...simulated.options, ...THREADS, knownHosts });
+    await hosts.prepare();
+    rmSync(knownHosts);
+    const results = await hosts.run('true').all();
+    expect(results.map(({ outcome }) => outcomeLabel(outcome))).toEqual(Array(40).fill('ok'));
+    expect(new Set(results.map(({ executor }) => executor))).toEqual(new Set(['thread-1', 'thread-2']));
   });
 
   it('accept-new has one writer: each key stands once in the file', async () => {

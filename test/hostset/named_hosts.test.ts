@@ -168,3 +168,45 @@ test('nearest names', () => {
   expect(nearest('DATABASE', names)).toEqual(['database', 'databse']);
   expect(nearest('nothing', names)).toEqual([]);
 });
+
+test('names of groups, as if they were hosts', () => {
+  expect(labels('@@')).toEqual(Object.keys(TABLE.roles!));
+  expect(labels('@@!all!bad,x1')).toEqual(['adm', 'io', 'compute', 'gpu', 'empty', 'loop', 'pool', 'x1']);
+  const fine = { roles: TABLE.roles!, sites: { here: 'a', there: 'b' } };
+  expect(labels('@@sites', fine)).toEqual(['here', 'there']);
+  expect(() => labels('@@racks')).toThrow('groups whose names could be hosts; "disk=ssd" could not');
+  expect(() => labels('@@nowhere')).toThrow('at position 1: expected a source of groups: "nowhere" is none; known are');
+  expect(() => labels('@@sites:here', fine)).toThrow('at position 8: expected the name of a source of groups, or ","');
+  expect(() => parseHostSet('@@sites')).toThrow('names of groups (@@source) need an inventory');
+});
+
+test('what matches nothing is heard of, and passed over', () => {
+  const heard: string[] = [];
+  const names = new NamedHosts(groupsOf(TABLE));
+  const unmatched = ({ message }: Error) => void heard.push(message.replace(/^.*expected /, ''));
+  const set = parseHostSet('@adm,@typo,@racks:rack9*,@where:x,nothing*!other1', { names, unmatched });
+  expect(Array.from(set, ({ label }) => label)).toEqual(['example0']);
+  expect(heard).toEqual([
+    'a group that is known; "@typo" is not',
+    'a wildcard that fits a group; "@racks:rack9*" fits none',
+    'a source of groups: "where" is none; known are roles, racks',
+    'a wildcard that fits a known host; "nothing*" fits none',
+    'an exclusion that matches a host before it',
+  ]);
+  // A group that is broken is no name that matches nothing.
+  expect(() => parseHostSet('@bad', { names, unmatched })).toThrow('"@typo" is not');
+  expect(() => parseHostSet('@loop', { names, unmatched })).toThrow('do not go round in a circle');
+});
+
+test('hosts that come again are heard of, and taken once', () => {
+  const heard: unknown[] = [];
+  const repeated = (told: unknown) => void heard.push(told);
+  const of = (text: string) => parseHostSet(text, { repeated }).count;
+  expect([of('a,b,c'), of('a,b,a,b,b'), of('a[1-5],b,a3!b')]).toEqual([3, 2, 5]);
+  expect(of('10.0.0.0/16,10.0.0.0/24')).toBe(65_536);
+  expect(heard).toEqual([
+    { count: 3, some: ['a', 'b'], more: false },
+    { count: 1, some: ['a3'], more: false },
+    { count: 256, some: [], more: true },
+  ]);
+});

@@ -151,7 +151,8 @@ test('what comes of the variables that say how a host is reached', () => {
     identity: '/k',
   });
   expect(find(inventory, 'web2').connection.port).toBe(2200);
-  expect(inventory.warnings).toEqual([expect.stringContaining('private keys of its hosts are not used')]);
+  expect(inventory.warnings).toEqual([]);
+  expect(inventory.hasKeys).toBe(true);
 });
 
 test('encrypted values are left out, and said', () => {

@@ -65,6 +65,11 @@ const TEXTS = [
   'example*&example15[6-9]',
   '*!@gpu',
   '@io,example[1-3],example*5&@compute',
+  '@@',
+  '@@racks',
+  '@@roles,@@cpu',
+  '@@racks!rack[1-3]',
+  '@@racks&rack[1-9],@adm',
 ];
 
 describe.skipIf(missing)('as ClusterShell has it', () => {

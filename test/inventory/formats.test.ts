@@ -26,6 +26,12 @@ describe('hosts files', () => {
     expect(open('net', '10.0.0.0/8\n').all.count).toBe(2 ** 24);
   });
 
+  test('hosts that stand twice are taken once, and said', () => {
+    const inventory = open('fleet.txt', 'web[1-3] web7\nweb2,db1\nweb7\n');
+    expect(inventory.all.count).toBe(5);
+    expect(inventory.warnings).toEqual([expect.stringMatching(/taken once: 2 left out \(web\[2,7\]\)$/)]);
+  });
+
   test('a mistake says where', () => {
     expect(() => open('fleet.txt', 'web1\nweb[\n')).toThrow(/fleet.txt.*line 2, position 5: expected a number/);
   });
@@ -216,4 +222,17 @@ test('several as one: hosts once, groups together, the later one wins', () => {
   });
   expect(Array.from(all.hosts(), ({ host }) => host.label)).toEqual(['web1', 'web2', 'web3', 'db1', 'new9']);
   expect(() => select(all, '@wbe')).toThrow('nearest is "web"');
+});
+
+test('hosts that come again in JSON are one, with what is said of them together; it is told', () => {
+  const again = '"web1"\n{"host":"web1","os":"a"}\n{"host":"web2"}\n{"host":"web1","os":"b","role":"c"}\n';
+  for (const [name, text] of [
+    ['hosts.ndjson', again],
+    ['hosts.json', `[${again.trim().replaceAll('\n', ',')}]`],
+  ] as const) {
+    const inventory = open(name, text);
+    expect(inventory.all.count).toBe(2);
+    expect({ ...find(inventory, 'web1').variables }).toEqual({ os: 'b', role: 'c' });
+    expect(inventory.warnings).toEqual([expect.stringMatching(/taken once: 2 left out \(web1\)$/)]);
+  }
 });

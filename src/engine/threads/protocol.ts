@@ -41,11 +41,11 @@ export interface ThreadRequest extends Omit<RunRequest, 'plan'> {
   readonly redact: readonly RegExp[] | undefined;
 }
 
-/** Targets of one pack: three numbers and three texts each. */
+/** Targets of one pack: three numbers and four texts each. */
 export interface PackedTargets {
   /** Index, iteration, port (−1: none). */
   readonly numbers: Float64Array<ArrayBuffer>;
-  /** Label, name (empty: as the label), user (a NUL: none). */
+  /** Label, name (empty: as the label), user (a NUL: none), identity (empty: none). */
   readonly texts: readonly string[];
 }
 
@@ -125,11 +125,11 @@ const NO_USER = '\0';
 export function packTargets(targets: readonly Target[]): PackedTargets {
   const numbers = new Float64Array(3 * targets.length);
   const texts: string[] = [];
-  targets.forEach(({ index, iteration, port, label, name, user }, place) => {
+  targets.forEach(({ index, iteration, port, label, name, user, identity }, place) => {
     numbers[3 * place] = index;
     numbers[3 * place + 1] = iteration;
     numbers[3 * place + 2] = port ?? NO_PORT;
-    texts.push(label, name === label ? '' : name, user ?? NO_USER);
+    texts.push(label, name === label ? '' : name, user ?? NO_USER, identity ?? '');
   });
   return { numbers, texts };
 }
@@ -137,13 +137,14 @@ export function packTargets(targets: readonly Target[]): PackedTargets {
 export function unpackTargets({ numbers, texts }: PackedTargets): Target[] {
   const targets: Target[] = [];
   for (let place = 0; 3 * place < numbers.length; place++) {
-    const [label, name, user] = [texts[3 * place]!, texts[3 * place + 1]!, texts[3 * place + 2]!];
+    const [label, name, user, identity] = texts.slice(4 * place, 4 * place + 4) as [string, string, string, string];
     const port = numbers[3 * place + 2]!;
     targets.push({
       label,
       name: name === '' ? label : name,
       user: user === NO_USER ? undefined : user,
       port: port === NO_PORT ? undefined : port,
+      identity: identity === '' ? undefined : identity,
       index: numbers[3 * place]!,
       iteration: numbers[3 * place + 1]!,
     });

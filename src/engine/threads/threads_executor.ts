@@ -4,7 +4,6 @@ import type { Clock } from '../../contracts/limits.ts';
 import type { Target } from '../../contracts/task.ts';
 import type { SecretName } from '../../jobs/job.ts';
 import type { Secret } from '../../ssh/client_auth_secret.ts';
-import { TimerWheel } from '../../util/timer_wheel.ts';
 import type { Executor, ExecutorHooks, ExecutorRun, Probe, RunRequest, SweepChunk } from '../executor.ts';
 import { checkRequest } from '../inline_executor.ts';
 import type { Plan } from '../plan.ts';
@@ -35,7 +34,6 @@ export class ThreadsExecutor implements Executor {
   readonly name = 'threads';
   readonly #options: ThreadsOptions;
   readonly #slots: readonly ThreadSlot[];
-  readonly #wheel: TimerWheel;
   readonly #secrets: SecretDesk;
   readonly #runs = new Map<number, { readonly run: ThreadsRun; readonly hooks: ExecutorHooks }>();
   #lastRun = 0;
@@ -44,7 +42,6 @@ export class ThreadsExecutor implements Executor {
 
   constructor(options: ThreadsOptions) {
     this.#options = options;
-    this.#wheel = new TimerWheel(options.clock);
     this.#secrets = new SecretDesk();
     const { spawn, clock } = options;
     const restarts = new Restarts(clock);
@@ -67,7 +64,6 @@ export class ThreadsExecutor implements Executor {
       hooks,
       slots: this.#slots.slice(0, count),
       clock: this.#options.clock,
-      wheel: this.#wheel,
       warn: this.#options.warn,
       onFinished: () => this.#finished(id),
     });

@@ -6,19 +6,18 @@
  *   any ──every task given out has its result──▶ ending   threads are told that there is no more
  *   ending ──every thread is over──▶ finished
  *
- * A task is in one place: not given out yet (plan), taken back (`#back`), in a lane, or ended. When a thread dies, those of its
+ * A task is in one place: not given out yet or taken back (`supply.ts`), in a lane, or ended. When a thread dies, those of its
  * tasks that may have begun end as `lost(crash)`, the others are taken back; a new thread takes its place.
  */
 import type { TaskOutputEvent } from '../../contracts/events.ts';
 import type { Clock } from '../../contracts/limits.ts';
 import type { Outcome } from '../../contracts/outcome.ts';
 import type { Target, TaskResult } from '../../contracts/task.ts';
-import { TimerEntry, type TimerOwner, type TimerWheel } from '../../util/timer_wheel.ts';
 import type { ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from '../executor.ts';
 import { Blockage } from '../limits.ts';
 import { ResultQueue, type ResultSource } from '../result_queue.ts';
-import { textOf, untouchedResult } from '../task_outcome.ts';
-import { SharedBits } from './bits.ts';
+import { RunDeadline } from '../run_deadline.ts';
+import { textOf } from '../task_outcome.ts';
 import { claimAll } from './claims.ts';
 import { Lane } from './lane.ts';
 import { OUTPUT, RESULT, START, Unpacker } from './packing.ts';
@@ -26,14 +25,13 @@ import type { ThreadRequest } from './protocol.ts';
 import { aheadOf, shareOf } from './shares.ts';
 import { mergedLimit, mergedStatus } from './status.ts';
 import { HeldStreams } from './streams.ts';
+import { Supply } from './supply.ts';
 import type { RunMessage, SlotRun, ThreadSlot } from './thread_slot.ts';
 
 /** Results that may wait for the reader, however small the fanout is. */
 const MIN_UNREAD = 1024;
 /** Results of tasks that do not run, made at once. */
 const LATE_BATCH = 1024;
-/** Threads that a task may take with it before it has begun: then it is not tried again. */
-const MOST_DEATHS = 3;
 
 const NOT_RUN = { kind: 'not-run', began: 'no' } as const;
 
@@ -44,31 +42,23 @@ export interface ThreadsRunParts {
   readonly hooks: ExecutorHooks;
   readonly slots: readonly ThreadSlot[];
   readonly clock: Clock;
-  readonly wheel: TimerWheel;
   readonly warn: (text: string) => void;
   readonly onFinished: (run: ThreadsRun) => void;
 }
 
-export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
+export class ThreadsRun implements ExecutorRun, ResultSource {
   readonly results: ResultQueue;
   readonly #parts: ThreadsRunParts;
   readonly #request: RunRequest;
   readonly #lanes: readonly Lane[];
-  readonly #started: SharedBits;
-  readonly #begun: SharedBits;
-  readonly #deadline: TimerEntry;
+  readonly #supply: Supply;
+  readonly #deadline: RunDeadline;
   readonly #deadlineAt: number;
   readonly #reader: Blockage;
   readonly #maxUnread: number;
   readonly #streams: HeldStreams;
   /** Bytes that consumers of output took since threads were last told, per lane. */
   readonly #taken = new Map<Lane, number[]>();
-  /** Taken back, to be given out before the rest of the plan. */
-  readonly #back: Target[] = [];
-  /** How often a task was in a thread that died. */
-  readonly #deaths = new Map<number, number>();
-  /** The first of the plan that was not given out. */
-  #next = 0;
   #mode: 'opening' | 'going' | 'ending' | 'finished' = 'opening';
   #paused = false;
   #stopped: ExecutorStatus['stopped'] = 'no';
@@ -82,8 +72,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     const { limits, plan } = request;
     this.#parts = parts;
     this.#request = request;
-    this.#started = SharedBits.of(plan.planned ?? plan.count);
-    this.#begun = SharedBits.of(plan.planned ?? plan.count);
+    this.#supply = new Supply(request, clock);
     this.#lanes = parts.slots.map((slot, place) => new Lane(slot, this.#threadRequest(place)));
     this.#reader = new Blockage(() => clock.now());
     this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
@@ -95,7 +84,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     );
     const advance = () => this.#advance();
     if (plan.feed) plan.feed.more = advance;
-    this.#deadline = new TimerEntry(this);
+    this.#deadline = new RunDeadline(clock, () => this.#late());
     this.#deadlineAt = clock.now() + (limits.deadlines.runMs ?? Infinity);
   }
 
@@ -108,7 +97,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       throw failed.reason;
     }
     const { runMs } = this.#request.limits.deadlines;
-    if (runMs !== null) this.#parts.wheel.arm(this.#deadline, runMs);
+    if (runMs !== null) this.#deadline.arm(runMs);
     // Not before the caller has the run: it may announce it before anything connects.
     setImmediate(() => {
       if (this.#mode === 'opening') this.#mode = 'going';
@@ -132,7 +121,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     if (this.#mode === 'finished') return;
     if (this.#stopped === 'no') this.#stopped = 'cancelled';
     this.#request.plan.feed?.stopped?.();
-    this.#parts.wheel.cancel(this.#deadline);
+    this.#deadline.cancel();
     this.#tell({ type: 'cancel', run: this.#parts.id, running });
     this.#streams.letGo();
     this.#advance();
@@ -165,7 +154,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     const limitedBy = !over && this.#reader.blocked > 0 ? 'unread results' : mergedLimit(this.#lanes, over);
     return {
       ...merged,
-      waiting: merged.waiting + this.#left,
+      waiting: merged.waiting + this.#supply.left,
       limitedBy,
       stopped: this.#stopped,
       stopReason: this.#stopReason,
@@ -173,7 +162,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   }
 
   /** The run's own deadline; that of what threads have is theirs. */
-  expired(): void {
+  #late(): void {
     if (this.#stopped === 'no') this.#stopped = 'deadline';
     this.#request.plan.feed?.stopped?.();
     this.#streams.letGo();
@@ -181,7 +170,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   }
 
   get finished(): boolean {
-    return this.#mode === 'finished' && this.#left === 0;
+    return this.#mode === 'finished' && this.#supply.left === 0;
   }
 
   lateResults(): TaskResult[] {
@@ -189,10 +178,8 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     if (this.#stopped === 'no' && this.#noThread === undefined) return late;
     const outcome: Outcome =
       this.#stopped !== 'no' ? NOT_RUN : { kind: 'error', began: 'no', code: 'internal', message: this.#noThread! };
-    const time = this.#parts.clock.epoch();
-    while (late.length < LATE_BATCH && this.#left > 0) {
-      const target = this.#nextTarget();
-      const result = 'outcome' in target ? target : this.#untouched(target, outcome, time, 'main');
+    while (late.length < LATE_BATCH && this.#supply.left > 0) {
+      const result = this.#supply.nextEnds(outcome);
       late.push(result);
       this.#parts.hooks.onEnd?.(result);
     }
@@ -205,15 +192,8 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
 
   abandoned(): void {
     this.cancel('terminate');
-    this.#next = this.#request.plan.count;
-    this.#back.length = 0;
+    this.#supply.drop();
     this.#advance();
-  }
-
-  /** Tasks that no thread has and that have no result. */
-  get #left(): number {
-    const { feed, count } = this.#request.plan;
-    return this.#back.length + (feed?.here ?? count) - this.#next;
   }
 
   #threadRequest(place: number): ThreadRequest {
@@ -225,8 +205,8 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       limits: share,
       planned: plan.planned ?? plan.count,
       hosts: plan.hosts,
-      started: this.#started.buffer,
-      begun: this.#begun.buffer,
+      started: this.#supply.started.buffer,
+      begun: this.#supply.begun.buffer,
       ahead: aheadOf(share.fanout),
       secrets: hooks.secret !== undefined,
       claims: hooks.claim !== undefined,
@@ -260,7 +240,7 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     } else if (message.type === 'status') {
       lane.status = message.status;
       lane.statusAt = this.#parts.clock.now();
-    } else if (message.type === 'returned') this.#back.push(...lane.returned(message.indices));
+    } else if (message.type === 'returned') this.#supply.takeBack(lane.returned(message.indices));
     else if (message.type === 'claims') {
       const { deaths } = lane;
       claimAll(this.#parts.hooks, message, (error) => {
@@ -350,33 +330,14 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   #died(lane: Lane, reason: string): void {
     // Who opens it hears of it, too.
     if (lane.state === 'opening') return;
-    const { clock } = this.#parts;
-    const time = clock.epoch();
     for (const target of lane.clear()) {
-      const { index } = target;
-      this.#streams.forget(index);
-      if (this.#begun.has(index)) this.#made(this.#untouched(target, lostTo(lane, reason), time, lane.slot.name));
-      else this.#takeBack(lane, target, reason, time);
+      this.#streams.forget(target.index);
+      const result = this.#supply.orphaned(target, lane.slot.name, reason);
+      if (result !== undefined) this.#made(result);
     }
     if (this.#mode === 'finished' || this.#mode === 'ending') lane.state = 'over';
     else void this.#openLane(lane).catch((error: unknown) => this.#laneLost(lane, error));
     this.#advance();
-  }
-
-  /** It goes to another thread, unless threads keep dying of it. */
-  #takeBack(lane: Lane, target: Target, reason: string, time: number): void {
-    const { index } = target;
-    const deaths = (this.#deaths.get(index) ?? 0) + (this.#started.has(index) ? 1 : 0);
-    this.#started.clear(index);
-    if (deaths < MOST_DEATHS) {
-      if (deaths > 0) this.#deaths.set(index, deaths);
-      this.#back.push(target);
-      return;
-    }
-    this.#deaths.delete(index);
-    const message = `${deaths} threads ended while they were about to start it, the last one: ${reason}`;
-    const outcome = { kind: 'error', began: 'no', code: 'internal', message } as const;
-    this.#made(this.#untouched(target, outcome, time, lane.slot.name));
   }
 
   #laneLost(lane: Lane, error: unknown): void {
@@ -401,17 +362,18 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
       room = this.#maxUnread - this.results.unread;
       for (const lane of this.#lanes) room -= lane.waiting;
     }
-    this.#reader.set(goesOn && room <= 0 && this.results.unread > 0 && this.#left > 0);
+    this.#reader.set(goesOn && room <= 0 && this.results.unread > 0 && this.#supply.left > 0);
     room = Math.min(room, this.#cap - this.#given);
-    while (room > 0 && this.#left > 0) {
+    while (room > 0 && this.#supply.left > 0) {
       const lane = this.#neediest();
       if (lane === undefined) break;
-      const share = this.#lanes.length === 1 ? this.#left : Math.ceil(this.#left / (2 * this.#lanes.length));
+      const { left } = this.#supply;
+      const share = this.#lanes.length === 1 ? left : Math.ceil(left / (2 * this.#lanes.length));
       const targets = this.#takeTargets(Math.min(lane.want, room, share));
       if (targets.length > 0) lane.give(this.#parts.id, targets);
       room -= targets.length;
     }
-    if (goesOn && this.#left === 0) this.#recall();
+    if (goesOn && this.#supply.left === 0) this.#recall();
   }
 
   /** Tasks that threads have. */
@@ -441,27 +403,12 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
 
   #takeTargets(count: number): Target[] {
     const targets: Target[] = [];
-    for (let i = 0; i < count && this.#left > 0; i++) {
-      const target = this.#nextTarget();
+    for (let i = 0; i < count && this.#supply.left > 0; i++) {
+      const target = this.#supply.next();
       if ('outcome' in target) this.#made(target);
       else targets.push(target);
     }
     return targets;
-  }
-
-  /** The next task that no thread has, or its result where the plan cannot be read there. */
-  #nextTarget(): Target | TaskResult {
-    const back = this.#back.shift();
-    if (back !== undefined) return back;
-    const index = this.#next++;
-    try {
-      return this.#request.plan.at(index);
-    } catch (error) {
-      const message = `task ${index} of the plan cannot be read: ${textOf(error)}`;
-      const target = { label: `#${index}`, name: '', index, iteration: 1 };
-      const outcome = { kind: 'error', began: 'no', code: 'internal', message } as const;
-      return this.#untouched(target, outcome, this.#parts.clock.epoch(), 'main');
-    }
   }
 
   #made(result: TaskResult): void {
@@ -469,21 +416,15 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
     this.#parts.hooks.onEnd?.(result);
   }
 
-  #untouched(target: Target, outcome: Outcome, time: number, executor: string): TaskResult {
-    const { run, round } = this.#request;
-    return untouchedResult({ run, round, index: target.index }, target, target.iteration, outcome, time, executor);
-  }
-
   #checkEnd(): void {
-    const atEnd = this.#left === 0 && (this.#request.plan.feed?.ended ?? true);
-    const noMore = atEnd || this.#stopped !== 'no' || this.#noThread !== undefined;
+    const noMore = this.#supply.over || this.#stopped !== 'no' || this.#noThread !== undefined;
     if (
       (this.#mode === 'going' || this.#mode === 'opening') &&
       noMore &&
       this.#lanes.every(({ open }) => open.size === 0)
     ) {
       this.#mode = 'ending';
-      this.#parts.wheel.cancel(this.#deadline);
+      this.#deadline.cancel();
       this.#tell({ type: 'end', run: this.#parts.id });
     }
     if (this.#mode !== 'ending' || this.#lanes.some(({ state }) => state === 'up') || !this.#streams.empty) return;
@@ -495,9 +436,4 @@ export class ThreadsRun implements ExecutorRun, ResultSource, TimerOwner {
   #tell(message: Parameters<ThreadSlot['post']>[0]): void {
     for (const lane of this.#lanes) if (lane.state === 'up') lane.slot.post(message);
   }
-}
-
-function lostTo(lane: Lane, reason: string): Outcome {
-  const message = `${lane.slot.name} ended while the job may have been running: ${reason}`;
-  return { kind: 'lost', began: 'maybe', cause: 'crash', message };
 }

@@ -38,9 +38,14 @@ interface ReadFile {
   readonly certificate: Buffer | undefined;
 }
 
+/** Of what was passed over, in one error. */
+const MOST_TOLD = 3;
+
 export class ConfiguredKeys {
   readonly #setTimer: SetTimer;
   readonly #warn: (text: string) => void;
+  /** What was passed over first: the reason where there is no way to log in. */
+  readonly passedOver: string[] = [];
   readonly #agents: Agent[] = [];
   /** By the agent's socket. */
   readonly #held = new Map<string, Promise<HeldKeys>>();
@@ -50,7 +55,11 @@ export class ConfiguredKeys {
   /** `warn` hears of each thing that is passed over, once. */
   constructor(setTimer: SetTimer, warn: (text: string) => void) {
     this.#setTimer = setTimer;
-    this.#warn = warn;
+    const tell = (text: string) => {
+      if (this.passedOver.length < MOST_TOLD) this.passedOver.push(text);
+      warn(text);
+    };
+    this.#warn = tell;
   }
 
   /** Rejects with `key` for an agent that was named and cannot be used. */

@@ -1,13 +1,13 @@
 /** What host keys are verified against: known_hosts files, read once each, and one verifier for all hosts that agree on them. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { MyriadError } from '../../contracts/errors.ts';
 import { isCertificateType } from '../../ssh/certificate.ts';
 import { SshError } from '../../ssh/errors.ts';
 import { createHostKeyVerifier, type HostKeyPolicy, type HostKeyVerifier } from '../../ssh/host_key_policy.ts';
-import { KnownHosts } from '../../ssh/known_hosts.ts';
+import { KnownHosts, type SharedKnownHosts } from '../../ssh/known_hosts.ts';
 import type { KnownHostsCommandOptions } from '../../ssh/known_hosts_command.ts';
 import type { SshfpResolver } from '../../ssh/sshfp.ts';
+import { readFileShared } from '../../util/shared_memory.ts';
 
 /** What a verifier depends on. */
 export interface TrustQuestion {
@@ -45,6 +45,9 @@ export interface LearnQuestion {
   readonly blob: Uint8Array;
 }
 
+/** What was read of known_hosts, by the list of its files, in memory that threads share. Crosses as it is. */
+export type SharedHostKeys = ReadonlyMap<string, SharedKnownHosts>;
+
 /** Resolves when the key was learnt elsewhere; rejects as a verifier does. */
 export type LearnElsewhere = (question: LearnQuestion) => Promise<void>;
 
@@ -60,11 +63,22 @@ export class HostKeyVerifiers {
   readonly #known = new Map<string, KnownHosts>();
   readonly #commands = new Map<KnownHostsCommandOptions, number>();
   readonly #learn: LearnElsewhere | undefined;
+  readonly #warn: (text: string) => void;
 
-  /** `sshfp`: asks for SSHFP records; without it VerifyHostKeyDNS does nothing. `learn`: who learns new keys. @default we */
-  constructor(sshfp: SshfpResolver | undefined, learn?: LearnElsewhere) {
+  /**
+   * `sshfp`: asks for SSHFP records; without it VerifyHostKeyDNS does nothing. `learn`: who learns new keys. @default we
+   * `shared`: what another thread has read. @default nothing · `warn`: hears of lines that do not count. @default nobody does
+   */
+  constructor(
+    sshfp: SshfpResolver | undefined,
+    learn?: LearnElsewhere,
+    shared: SharedHostKeys = new Map(),
+    warn: (text: string) => void = () => {},
+  ) {
     this.#sshfp = sshfp;
+    this.#warn = warn;
     this.#learn = learn;
+    for (const [id, known] of shared) this.#known.set(id, KnownHosts.from(known));
   }
 
   /** Throws `known-hosts` for a file that was named and cannot be read; one that `accept-new` will make may be missing. */
@@ -115,9 +129,31 @@ export class HostKeyVerifiers {
         this.#texts.set(file, text);
       }
       known = KnownHosts.parse(texts);
+      this.#tellBadLines(known);
       if (policy !== 'off') this.#known.set(id, known);
     }
     return known;
+  }
+
+  /** The first of them, and how many more there are: the other lines count. */
+  #tellBadLines({ problems, problemCount }: KnownHosts): void {
+    const [first] = problems;
+    if (first === undefined) return;
+    const more = problemCount > 1 ? `, nor do ${problemCount - 1} more` : '';
+    this.#warn(`known_hosts "${first.file}", line ${first.line} does not count${more}: ${first.reason}`);
+  }
+
+  /** What was read so far, for other threads: they need not read it again, nor hold it. */
+  share(): SharedHostKeys {
+    const shared = new Map<string, SharedKnownHosts>();
+    for (const [id, known] of this.#known) {
+      shared.set(id, known.share());
+      const [file, ...others] = (JSON.parse(id) as string[]).filter((each) => this.#texts.has(each));
+      // Where one file is all the text there is, it is there once.
+      if (file === undefined || others.length > 0) continue;
+      if (this.#texts.get(file)!.length === known.text.length) this.#texts.set(file, known.text);
+    }
+    return shared;
   }
 
   #number(command: KnownHostsCommandOptions): number {
@@ -193,7 +229,7 @@ export function runKnownHostsCommand(args: readonly string[]): Promise<string> {
 
 function read(file: string, needed: boolean): Buffer | undefined {
   try {
-    return readFileSync(file);
+    return readFileShared(file);
   } catch (cause) {
     if (!needed && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new MyriadError('known-hosts', `known hosts file "${file}" cannot be read: ${(cause as Error).message}`, {

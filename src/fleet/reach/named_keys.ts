@@ -14,14 +14,21 @@ export async function namedKeys(options: FleetOptions): Promise<readonly AuthKey
   const { identity = [], passphrase } = options;
   const keys: AuthKey[] = [];
   for (const file of typeof identity === 'string' ? [identity] : identity) {
-    const path = expandHome(file);
-    keys.push(...withCertificate(await loadKey(path, passphrase), path));
+    keys.push(...(await keysIn(expandHome(file), passphrase, '--identity')));
   }
   return keys;
 }
 
-async function loadKey(file: string, passphrase: FleetOptions['passphrase']): Promise<UserKey> {
-  const text = readKey(file);
+/** The key of a file, after its certificate. `option`: where the file was named. Throws `file`, `key` or `passphrase`. */
+export async function keysIn(
+  file: string,
+  passphrase: FleetOptions['passphrase'],
+  option?: string,
+): Promise<readonly AuthKey[]> {
+  return withCertificate(await loadKey(file, readKey(file, option), passphrase), file);
+}
+
+async function loadKey(file: string, text: Buffer, passphrase: FleetOptions['passphrase']): Promise<UserKey> {
   if (typeof passphrase !== 'function') {
     return parsePrivateKey(text, { source: file, ...(passphrase === undefined ? {} : { passphrase }) });
   }
@@ -41,11 +48,13 @@ function withCertificate(key: UserKey, file: string): UserKey[] {
   return validityProblem(certified.certificate, Date.now()) === undefined ? [certified, key] : [key];
 }
 
-function readKey(file: string): Buffer {
+function readKey(file: string, option: string | undefined): Buffer {
   try {
     return readFileSync(file);
   } catch (cause) {
-    throw new MyriadError('file', `--identity "${file}" cannot be read: ${(cause as Error).message}`, { cause });
+    const { message } = cause as Error;
+    const text = option === undefined ? message : `${option} "${file}" cannot be read: ${message}`;
+    throw new MyriadError('file', text, { cause });
   }
 }
 

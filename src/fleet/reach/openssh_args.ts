@@ -3,8 +3,9 @@ import type { Target } from '../../contracts/task.ts';
 import type { FleetOptions } from '../options.ts';
 import { expandHome } from './named_keys.ts';
 
-export function opensshArgs(options: FleetOptions, { user = options.user, port = options.port }: Target): string[] {
-  const { config, configOptions = [], identity = [], jump, knownHosts, hostKeys, family, agent, deadlines } = options;
+export function opensshArgs(options: FleetOptions, target: Target): string[] {
+  const { user = options.user, port = options.port, identity: own = [] } = target;
+  const { config, configOptions = [], identity = own, jump, knownHosts, hostKeys, family, agent, deadlines } = options;
   const args = config === undefined ? [] : ['-F', config];
   if (user !== undefined) args.push('-l', user);
   if (port !== undefined) args.push('-p', `${port}`);

@@ -31,6 +31,7 @@ import {
   type LearnElsewhere,
   type LearnQuestion,
   runKnownHostsCommand,
+  type SharedHostKeys,
   type TrustQuestion,
 } from './host_keys.ts';
 import { expandHome } from './named_keys.ts';
@@ -49,12 +50,15 @@ export interface ProfilesParts {
   readonly learns: boolean;
   /** Asks for SSHFP records, for VerifyHostKeyDNS. */
   readonly sshfp: SshfpResolver | undefined;
+  readonly warn: (text: string) => void;
   /** Who learns new host keys. @default we */
   readonly learn: LearnElsewhere | undefined;
+  /** Host keys that another thread has read. @default none */
+  readonly shared: SharedHostKeys | undefined;
 }
 
 /** What we verify of authorities: the plain host key algorithms. */
-const AUTHORITY_SIGNATURES = HOST_KEY_ALGORITHMS.filter((name) => !isCertificateType(name));
+const AUTHORITY_SIGNATURES = DEFAULT_PREFERENCES.hostKey.filter((name) => !isCertificateType(name));
 /** Shorter RSA keys are not read at all. */
 const LEAST_RSA_BITS = 1024;
 const FAMILIES = { any: 'any', inet: 4, inet6: 6 } as const;
@@ -68,6 +72,7 @@ export class Profiles {
   /** Where no file or socket depends on the host. */
   readonly #same = new Map<HostSettings, Shared>();
   readonly #preferences = new Map<string, Preferences>();
+  readonly #usable = new Map<readonly AuthKey[], Map<HostSettings, readonly AuthKey[]>>();
   readonly #narrowed = new Map<AuthKey, Map<string, AuthKey | undefined>>();
   readonly #commands = new Map<HostSettings, KnownHostsCommandOptions>();
   /** By what a verifier is asked with, where a KnownHostsCommand wants to know more of the host. */
@@ -77,8 +82,8 @@ export class Profiles {
   readonly #knownHosts: readonly string[] | undefined;
 
   /** Throws `known-hosts` for a file that was named and cannot be read. */
-  constructor({ options, named, keys, learns, sshfp, learn }: ProfilesParts) {
-    this.#verifiers = new HostKeyVerifiers(sshfp, learn);
+  constructor({ options, named, keys, learns, sshfp, learn, shared, warn }: ProfilesParts) {
+    this.#verifiers = new HostKeyVerifiers(sshfp, learn, shared, warn);
     this.#options = options;
     this.#named = named;
     this.#keys = keys;
@@ -87,6 +92,11 @@ export class Profiles {
     const files = (typeof knownHosts === 'string' ? [knownHosts] : knownHosts).map(expandHome);
     this.#verifiers.load({ policy: learns ? 'accept-new' : hostKeys, files, filesNamed: true });
     this.#knownHosts = files;
+  }
+
+  /** What is known of host keys, for threads. */
+  shareHostKeys(): SharedHostKeys {
+    return this.#verifiers.share();
   }
 
   /** Under what a host's keys are known. */
@@ -180,6 +190,22 @@ export class Profiles {
             identitiesOnly: settings.identitiesOnly,
           })
         : []);
+    return this.#acceptable(found, settings);
+  }
+
+  /** What the settings leave of keys that a host has of its own; the same list for the same question. */
+  usable(keys: readonly AuthKey[], settings: HostSettings): readonly AuthKey[] {
+    let bySettings = this.#usable.get(keys);
+    if (bySettings === undefined) {
+      bySettings = new Map();
+      this.#usable.set(keys, bySettings);
+    }
+    const known = bySettings.get(settings) ?? this.#acceptable(keys, settings);
+    bySettings.set(settings, known);
+    return known;
+  }
+
+  #acceptable(found: readonly AuthKey[], settings: HostSettings): readonly AuthKey[] {
     const { pubkeyAcceptedAlgorithms: spec, requiredRsaSize } = settings;
     const long = found.filter((key) => (rsaBits(key.publicBlob) ?? requiredRsaSize) >= requiredRsaSize);
     if (spec === undefined) return long;
@@ -194,9 +220,9 @@ export class Profiles {
       this.#narrowed.set(key, bySpec);
     }
     if (!bySpec.has(spec)) {
-      const all = key.signatureAlgorithms;
-      const allowed = applySpec(spec, all, all);
-      const signatureAlgorithms = all.filter((name) => allowed.includes(name));
+      const known = withSha1(key.signatureAlgorithms);
+      const allowed = applySpec(spec, key.signatureAlgorithms, known);
+      const signatureAlgorithms = known.filter((name) => allowed.includes(name));
       bySpec.set(spec, signatureAlgorithms.length === 0 ? undefined : narrowed(key, signatureAlgorithms));
     }
     return bySpec.get(spec);
@@ -257,6 +283,7 @@ export class Profiles {
     let preferences = this.#preferences.get(id);
     if (preferences === undefined) {
       const names = (specs: readonly { readonly name: string }[]) => specs.map(({ name }) => name);
+      // What stands in the known ones only is for who names it.
       const { kex, hostKey } = DEFAULT_PREFERENCES;
       preferences = {
         kex: applySpec(kexAlgorithms, kex, KEX_ALGORITHMS),
@@ -305,6 +332,11 @@ function requestsOf(settings: HostSettings, agentForward: boolean): SessionReque
 function policyOf(checking: HostSettings['strictHostKeyChecking']): HostKeyPolicy {
   // `no` in a file counts as accept-new: to take any key there is a flag, and the summary says so.
   return checking === 'yes' || checking === 'ask' ? 'strict' : 'accept-new';
+}
+
+/** RSA keys sign with SHA-1 where the user names it, as the last resort: old network gear takes nothing else. */
+function withSha1(algorithms: readonly string[]): readonly string[] {
+  return algorithms.includes('rsa-sha2-256') ? [...algorithms, 'ssh-rsa'] : algorithms;
 }
 
 function narrowed(key: AuthKey, signatureAlgorithms: readonly string[]): AuthKey {

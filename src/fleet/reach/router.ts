@@ -19,8 +19,9 @@ import type { FleetOptions } from '../options.ts';
 import type { LoginHost, Passwords } from '../passwords.ts';
 import { type LoadedConfig, loadConfig, questionOf } from './config.ts';
 import { ConfiguredKeys } from './configured_keys.ts';
-import type { HostKeyStore, LearnElsewhere, LearnQuestion } from './host_keys.ts';
+import type { HostKeyStore, LearnElsewhere, LearnQuestion, SharedHostKeys } from './host_keys.ts';
 import { namedKeys } from './named_keys.ts';
+import { loadOwnKeys, type WantedKeys } from './own_keys.ts';
 import { Profiles, type Shared } from './profiles.ts';
 
 /** A host that is reached by the ssh program, and what its configuration wants that only that has. */
@@ -50,6 +51,9 @@ export class Router {
   readonly #loaded: LoadedConfig;
   readonly #profiles: Profiles;
   readonly #hasKeys: boolean;
+  readonly #configured: ConfiguredKeys;
+  /** Of hosts that have keys of their own, by file. */
+  #own: ReadonlyMap<string, readonly AuthKey[]> = new Map();
   /** Instead of what the configuration of a target says; empty: none. */
   readonly #jump: readonly HostParts[] | undefined;
   readonly #lookup: CanonicalLookup;
@@ -69,8 +73,11 @@ export class Router {
       learns: parts.learns,
       sshfp: parts.sshfp,
       learn: parts.learn,
+      shared: parts.shared,
+      warn: parts.warn,
     });
     this.#hasKeys = (named?.length ?? 0) > 0;
+    this.#configured = keys;
     this.#jump = jump;
     this.#lookup = parts.lookup;
     this.#passwords = parts.passwords;
@@ -96,7 +103,14 @@ export class Router {
       sshfp: deps.sshfp,
       learns: deps.learns ?? false,
       learn: deps.learn,
+      shared: deps.shared,
+      warn: deps.warn,
     });
+  }
+
+  /** Reads the keys that hosts have of their own. Rejects with `inventory` for one that cannot be used. */
+  async loadKeys(wanted: WantedKeys): Promise<void> {
+    this.#own = await loadOwnKeys(wanted, this.#options, this.#configured);
   }
 
   /**
@@ -106,10 +120,8 @@ export class Router {
   reach(host: Host): Reach | Promise<Reach> {
     const question = questionOf(this.#loaded, this.#options, host);
     const config = this.#loaded.config.resolve(question);
-    if (config.canonicalization !== 'pending') return this.#reachBy(config, host.label);
-    return this.#loaded.config
-      .resolveCanonical(question, this.#lookup)
-      .then((found) => this.#reachBy(found, host.label));
+    if (config.canonicalization !== 'pending') return this.#reachBy(config, host);
+    return this.#loaded.config.resolveCanonical(question, this.#lookup).then((found) => this.#reachBy(found, host));
   }
 
   /** For host keys: nothing logs in, so that our own client does for hosts, too, that only the ssh program can log in to. */
@@ -123,11 +135,12 @@ export class Router {
     if (way !== undefined) {
       throw new MyriadError('usage', `only the ssh program can connect to "${host.label}": ssh_config has ${way}`);
     }
-    return { route: await this.#route(config, host.label, 0), store: this.#profiles.storeOf(config) };
+    return { route: await this.#route(config, host, 0), store: this.#profiles.storeOf(config) };
   }
 
-  #reachBy(config: HostConfig, label: string): Reach | Promise<Reach> {
+  #reachBy(config: HostConfig, host: Host): Reach | Promise<Reach> {
     const { settings } = config;
+    const { label } = host;
     refuseUnusable(config, label);
     const { transport = 'auto' } = this.#options;
     const reasons = settings.needsOpenssh;
@@ -138,7 +151,7 @@ export class Router {
         `--transport native cannot reach "${label}": ssh_config has ${reasons.join(', ')}`,
       );
     }
-    const route = this.#route(config, label, 0);
+    const route = this.#route(config, host, 0);
     return route instanceof Promise ? route.then(native) : native(route);
   }
 
@@ -149,19 +162,26 @@ export class Router {
     if (reach.by === 'openssh' || reach.route.credentials.keys.length > 0) return;
     throw new MyriadError(
       'usage',
-      `no way to log in to "${host.label}": no --identity, no password, no key in an SSH agent, and no usable IdentityFile (without ssh_config: id_rsa, id_ecdsa, id_ed25519 in ~/.ssh, not encrypted)`,
+      `no way to log in to "${host.label}": no --identity, no password, no key in an SSH agent, and no usable IdentityFile (without ssh_config: id_rsa, id_ecdsa, id_ed25519 in ~/.ssh, not encrypted)${this.#configured.passedOver.map((text) => `; ${text}`).join('')}`,
     );
   }
 
-  #route(config: HostConfig, label: string, depth: number): Route | Promise<Route> {
+  #route(config: HostConfig, host: RoutedHost, depth: number): Route | Promise<Route> {
     const shared = this.#profiles.of(config);
     const via = this.#viaOf(config, depth);
-    if (!(shared instanceof Promise) && !(via instanceof Promise)) return this.#make(config, label, shared, via);
-    return Promise.all([shared, via]).then(([ready, hops]) => this.#make(config, label, ready, hops));
+    if (!(shared instanceof Promise) && !(via instanceof Promise)) return this.#make(config, host, shared, via);
+    return Promise.all([shared, via]).then(([ready, hops]) => this.#make(config, host, ready, hops));
   }
 
-  #make(config: HostConfig, label: string, { profile, keys }: Shared, via: readonly Route[]): Route {
+  #make(
+    config: HostConfig,
+    { label, identity }: RoutedHost,
+    { profile, keys: all }: Shared,
+    via: readonly Route[],
+  ): Route {
     const { hostName: name, user, port } = config;
+    const own = identity === undefined ? undefined : this.#own.get(identity);
+    const keys = own ? this.#profiles.usable(own, config.settings) : all;
     return {
       label,
       name,
@@ -220,14 +240,20 @@ export class Router {
     const routes = hops.map((hop, place) => {
       const { name, user, port } = hop;
       const found = this.#loaded.config.resolve({ name, user, port, overrides: this.#hopOverrides });
-      if (place === 0) return this.#route(found, hopLabel(hop), depth + 1);
+      const host = { label: hopLabel(hop) };
+      if (place === 0) return this.#route(found, host, depth + 1);
       const shared = this.#profiles.of(found);
-      if (shared instanceof Promise) return shared.then((ready) => this.#make(found, hopLabel(hop), ready, NONE));
-      return this.#make(found, hopLabel(hop), shared, NONE);
+      if (shared instanceof Promise) return shared.then((ready) => this.#make(found, host, ready, NONE));
+      return this.#make(found, host, shared, NONE);
     });
     const flat = (ready: readonly Route[]) => ready.flatMap((route) => [...route.via, { ...route, via: NONE }]);
     if (routes.some((route) => route instanceof Promise)) return Promise.all(routes).then(flat);
     return flat(routes as Route[]);
+  }
+
+  /** What was read of known_hosts, for threads. */
+  shareHostKeys(): SharedHostKeys {
+    return this.#profiles.shareHostKeys();
   }
 
   /** Learns a key that a thread does not know. Rejects with SshError `host-key`. */
@@ -240,6 +266,9 @@ export class Router {
     await this.#profiles.close();
   }
 }
+
+/** What of a host its route has to know beside its configuration. */
+type RoutedHost = Pick<Host, 'label' | 'identity'>;
 
 type LoginSecrets = Pick<Passwords, 'secretFor'>;
 
@@ -259,6 +288,8 @@ export interface RouterDeps {
   readonly learn?: LearnElsewhere | undefined;
   /** New host keys will be added: a known_hosts file that was named may be missing. @default false */
   readonly learns?: boolean;
+  /** Host keys that another thread has read. @default none */
+  readonly shared?: SharedHostKeys | undefined;
 }
 
 interface RouterParts {
@@ -270,6 +301,8 @@ interface RouterParts {
   readonly learn: LearnElsewhere | undefined;
   readonly sshfp: SshfpResolver | undefined;
   readonly learns: boolean;
+  readonly shared: SharedHostKeys | undefined;
+  readonly warn: (text: string) => void;
 }
 
 /** The keywords of the way to a host. */

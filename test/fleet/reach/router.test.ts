@@ -177,7 +177,9 @@ describe('keys', () => {
 
   it('and no way to log in is told before anything connects', async () => {
     const none = await open(`IdentityFile ${join(dir, 'gone')}\n`);
-    await expect(none.check(hostOf('web1'))).rejects.toThrow(/no way to log in to "web1"/);
+    await expect(none.check(hostOf('web1'))).rejects.toThrow(
+      /no way to log in to "web1": .*; IdentityFile ".*gone" is passed over: there is no such file$/,
+    );
     const some = await open(`IdentityFile ${keygen(dir, 'ed')}\n`);
     await some.check(hostOf('web1'));
     await (await open('', { answer: async () => [] })).check(hostOf('web1'));
@@ -239,6 +241,20 @@ describe('host keys', () => {
 });
 
 describe('DNS', () => {
+  it('are known by all lines of a file but those that are damaged, which are named once', async () => {
+    const key = readFileSync(`${keygen(dir, 'whole')}.pub`, 'utf8')
+      .split(' ')
+      .slice(0, 2)
+      .join(' ');
+    const known = file('damaged', `other ssh-ed25519 AAAA!\nweb1 ${key}\n@cert-authority\n`);
+    const router = await open('GlobalKnownHostsFile none\n', { knownHosts: known });
+    const { profile, keyHost } = await routeOf(router, 'web1');
+    await routeOf(router, 'web2');
+    const [keyType = '', blob = ''] = key.split(' ');
+    expect(profile.hostKeys.verify(keyHost, keyType, Buffer.from(blob, 'base64'))).toBeUndefined();
+    expect(warned).toEqual([`known_hosts "${known}", line 1 does not count, nor do 1 more: the key is not base64`]);
+  });
+
   it('vouches for host keys where VerifyHostKeyDNS asks it', async () => {
     const key = keygen(dir, 'dns_host');
     const blob = Buffer.from(readFileSync(`${key}.pub`, 'utf8').split(' ')[1]!, 'base64');

@@ -51,7 +51,7 @@ export class Admission implements Waiter {
   granted(): void {
     if (this.#step === 'connect') {
       this.#addressHeld = true;
-      this.#rouse();
+      this.rouse();
     } else if (this.#place === 'lent') this.#place = 'held';
     else this.#handshake = 'held';
     if (this.#proceed()) this.#owner.admitted();
@@ -60,7 +60,7 @@ export class Admission implements Waiter {
   /** Stops waiting. */
   leave(): void {
     this.waitIn?.leave(this);
-    this.#rouse();
+    this.rouse();
   }
 
   /** The host is silent: the place goes to the next task. False: too many are lent, ask again later. */
@@ -72,6 +72,18 @@ export class Admission implements Waiter {
     this.#run.places.release();
     this.#run.placeLent();
     return true;
+  }
+
+  /** It waits for what others hold: its address, a place at a jump host. They may have its place meanwhile. */
+  rest(): void {
+    if (this.#place !== 'held') return;
+    this.#place = 'resting';
+    this.#run.places.rest();
+  }
+
+  /** It does not wait for that any more. */
+  rouse(): void {
+    if (this.#place === 'resting') this.#place = this.#run.places.rouse() ? 'held' : 'lent';
   }
 
   /** The peer is silent in its handshake, and costs no CPU: another may have the slot. */
@@ -141,16 +153,8 @@ export class Admission implements Waiter {
   #takeAddress(): boolean {
     if (this.#address === undefined || this.#addressHeld) return true;
     this.#addressHeld = this.#address.take(this);
-    if (!this.#addressHeld && this.#place === 'held') {
-      this.#place = 'resting';
-      this.#run.places.rest();
-    }
+    if (!this.#addressHeld) this.rest();
     return this.#addressHeld;
-  }
-
-  /** It does not wait for its address any more. */
-  #rouse(): void {
-    if (this.#place === 'resting') this.#place = this.#run.places.rouse() ? 'held' : 'lent';
   }
 
   #takePlace(): boolean {

@@ -10,7 +10,7 @@ export interface AttemptedTask {
     ownMs: number | undefined,
   ): Promise<void> | undefined;
   hold(watch: Attempt): () => void;
-  queues(what: string): () => void;
+  queues(watch: Attempt, what: string): () => void;
 }
 
 /** The watch of one attempt; deaf once the attempt is over. */
@@ -42,7 +42,7 @@ export class Attempt implements Watch {
   }
 
   queues(what: string): () => void {
-    return this.#task.queues(what);
+    return this.#task.queues(this, what);
   }
 
   /** Tells the transport that the attempt is over. */

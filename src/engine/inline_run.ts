@@ -15,7 +15,7 @@ import type { Outcome } from '../contracts/outcome.ts';
 import type { Host, Target, TaskResult } from '../contracts/task.ts';
 import type { JobKind } from '../jobs/job.ts';
 import type { ConnectOptions, Transport } from '../transport/transport.ts';
-import { TimerEntry, type TimerOwner, type TimerWheel } from '../util/timer_wheel.ts';
+import type { TimerWheel } from '../util/timer_wheel.ts';
 import { type AdaptedRun, Adapter } from './adapter.ts';
 import { Bottleneck } from './bottleneck.ts';
 import type { ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './executor.ts';
@@ -23,6 +23,7 @@ import type { LagMeter } from './lag.ts';
 import { Lending } from './lending.ts';
 import { AddressLimits, Slots } from './limits.ts';
 import { ResultQueue, type ResultSource } from './result_queue.ts';
+import { RunDeadline } from './run_deadline.ts';
 import { Task } from './task.ts';
 import { textOf, untouchedResult } from './task_outcome.ts';
 import type { Gated, Held, ListedTask, Stage, StopCause } from './task_run.ts';
@@ -57,7 +58,7 @@ export interface RunParts {
   readonly onFinished: (run: InlineRun) => void;
 }
 
-export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOwner {
+export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource {
   readonly results: ResultQueue;
   readonly request: RunRequest;
   readonly hooks: ExecutorHooks;
@@ -83,7 +84,7 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
   paused = false;
   stopped: 'no' | 'cancelled' | 'deadline' | 'guard' = 'no';
   readonly #onFinished: (run: InlineRun) => void;
-  readonly #deadline: TimerEntry;
+  readonly #deadline: RunDeadline;
   readonly #maxUnread: number;
   /** The plan index that starts next; behind it nothing exists. */
   #next = 0;
@@ -124,8 +125,8 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
     this.results = new ResultQueue(this);
     this.#onFinished = parts.onFinished;
     this.#maxUnread = Math.max(limits.fanout, MIN_UNREAD);
-    this.#deadline = new TimerEntry(this);
-    if (limits.deadlines.runMs !== null) this.wheel.arm(this.#deadline, limits.deadlines.runMs);
+    this.#deadline = new RunDeadline(clock, () => this.#stop('run', request.onStop ?? 'terminate'));
+    if (limits.deadlines.runMs !== null) this.#deadline.arm(limits.deadlines.runMs);
     const fed = () => this.#fed();
     if (request.plan.feed) request.plan.feed.more = fed;
     // Not before the caller has the run: it may announce it before anything connects.
@@ -213,11 +214,6 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
     this.#checkOver();
   }
 
-  /** The run's own deadline. */
-  expired(): void {
-    this.#stop('run', this.request.onStop ?? 'terminate');
-  }
-
   get finished(): boolean {
     return this.#inProgress === 0 && this.#next >= this.#end;
   }
@@ -254,7 +250,7 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
     if (this.stopped === 'no') this.stopped = cause === 'run' ? 'deadline' : cause === 'guard' ? 'guard' : 'cancelled';
     this.request.plan.feed?.stopped?.();
     // What has begun goes on after a guard's stop, within the run's deadline.
-    if (cause !== 'guard') this.wheel.cancel(this.#deadline);
+    if (cause !== 'guard') this.#deadline.cancel();
     for (let task = this.#oldest; task !== null; ) {
       const { newer } = task;
       task.stop(cause, running);
@@ -375,7 +371,7 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource, TimerOw
     if (this.stopped === 'no' && this.#next < this.#end) return;
     this.#over = true;
     this.#limitedBy = this.bottleneck.overall();
-    this.wheel.cancel(this.#deadline);
+    this.#deadline.cancel();
     this.adapter?.close();
     this.results.wake();
     this.#onFinished(this);

@@ -9,7 +9,7 @@
  *              place again before anything else, ahead of tasks that have not started. Given back at the end.
  *                held ──silent for patienceMs──▶ lent ──identification──▶ (waits) ──▶ held ──end──▶ none
  *              How many may be lent at once is the business of `lending.ts`.
- *                held ──waits for perAddress──▶ resting ──has it──▶ held, or lent where the place was needed
+ *                held ──waits for perAddress, or at a jump host──▶ resting ──has it──▶ held, or lent where the place was needed
  *              A place that rests counts for tasks that have not started, not for those that want theirs back.
  * perAddress   connections to one address and port that are not yet authenticated; waited for before the socket is made.
  *              Halved when the address throttles, one more after each four successes; none while a penalty lasts. A waiting task keeps its place:
@@ -17,8 +17,9 @@
  * handshakes   key exchanges and authentications: bound by CPU. Lent out for good when the peer is silent for a second,
  *              since a silent peer costs none. Given back once authenticated.
  *
- * Order of taking: place, perAddress, (place again), handshakes. Who takes its place again holds a connection of its address, for
- * which others wait with their places: that is why these rest. Without it they would wait for each other, without a deadline.
+ * Order of taking: place, (place at a jump host), perAddress, (place again), handshakes. Who takes its place again holds a connection of
+ * its address or a place at its jump host, for which others wait with their places: that is why these rest. Without it they would
+ * wait for each other, without a deadline.
  * Who holds a handshake waits for nothing; every other holder has a deadline. So nothing can lock up.
  */
 

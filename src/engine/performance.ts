@@ -183,9 +183,9 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
 
   hold(): () => void {
     const { deadline } = this.#performer;
-    const { wheel, clock } = this.#run;
+    const { wheel } = this.#run;
     if (this.#over || this.#halted !== undefined || this.began === 'yes' || !deadline.armed) return () => {};
-    const leftMs = deadline.due - clock.now();
+    const leftMs = wheel.leftMs(deadline);
     wheel.cancel(deadline);
     return () => {
       const goesOn = !this.#over && this.#halted === undefined && this.began !== 'yes' && !deadline.armed;

@@ -18,8 +18,10 @@ const PENALTY_JITTER_MS = 5_000;
  *   local-limit   descriptors, ports or buffers ran out here: the same
  *   a penalty     (see `saysPenalty`): the same, after 15 s and more
  *   reset, and a session that was refused for lack of room: at most `limits.retries` times
+ *   a host that was silent for a whole connect deadline: the same where `limits.retrySilent`, else not at all: in 10 s the kernel has
+ *                 asked it four times (SYN after 0, 1, 3 and 7 s), and a fleet has hosts that are dead
  *
- * Waiting for limits does not count. A host that was silent for a whole connect deadline is not tried again: it would be so again.
+ * Waiting for limits does not count.
  */
 export class Backoff {
   #failures = 0;
@@ -39,7 +41,7 @@ export class Backoff {
     random: Random,
     penalty = false,
   ): number | undefined {
-    const patience = patienceFor(outcome);
+    const patience = patienceFor(outcome, limits);
     if (patience === 'none') return undefined;
     this.#failures += 1;
     if (patience === 'counted') {
@@ -56,7 +58,8 @@ export class Backoff {
   }
 }
 
-function patienceFor(outcome: Outcome): 'none' | 'counted' | 'patient' {
+function patienceFor(outcome: Outcome, { retrySilent }: Limits): 'none' | 'counted' | 'patient' {
+  if (outcome.kind === 'timeout') return retrySilent && outcome.phase === 'connect' ? 'counted' : 'none';
   if (outcome.kind === 'refused') return isCrowded(outcome.what, outcome.reason) ? 'counted' : 'none';
   if (outcome.kind !== 'unreachable') return 'none';
   if (outcome.cause === 'throttled' || outcome.cause === 'local-limit') return 'patient';

@@ -172,11 +172,15 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
 
   /** The attempt waits for something that is not its host's doing: the deadline of its phase stands still. */
   hold(watch: Attempt): () => void {
-    const { wheel, clock } = this.run;
+    if (watch === this.#watch && this.#mode === 'connecting') this.#helped = true;
+    return this.#standStill(watch);
+  }
+
+  #standStill(watch: Attempt): () => void {
+    const { wheel } = this.run;
     const held = watch === this.#watch && this.#mode === 'connecting' && this.deadline.armed;
     if (!held) return () => {};
-    this.#helped = true;
-    const leftMs = this.deadline.due - clock.now();
+    const leftMs = wheel.leftMs(this.deadline);
     wheel.cancel(this.deadline);
     return () => {
       // A phase that began in the meantime has a deadline of its own.
@@ -186,9 +190,20 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     };
   }
 
-  /** The attempt stands in a queue outside the engine. */
-  queues(what: string): () => void {
-    return this.run.bottleneck.queues(what);
+  /** The attempt stands in a queue outside the engine: its deadline stands still, and its place rests. */
+  queues(watch: Attempt, what: string): () => void {
+    const { bottleneck, clock } = this.run;
+    const since = clock.now();
+    const turnCame = bottleneck.queues(what);
+    const goOn = this.#standStill(watch);
+    if (watch === this.#watch) this.#admission.rest();
+    return () => {
+      turnCame();
+      if (watch !== this.#watch) return;
+      this.#waitedMs += clock.now() - since;
+      this.#admission.rouse();
+      goOn();
+    };
   }
 
   /** The admission's side: what was waited for is there. */
@@ -208,7 +223,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
       this.run.adapter?.tries();
       this.start();
     } else if (entry === this.idle) this.#silent();
-    else if (this.#mode === 'connecting') this.#cutOff(this.#connectPhase());
+    else if (this.#mode === 'connecting') this.#timedOut(this.#connectPhase());
   }
 
   stop(cause: StopCause, running: 'terminate' | 'leave'): void {
@@ -302,14 +317,24 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     else if (!this.#admission.lendPlace()) this.run.wheel.arm(this.idle, this.run.request.limits.patienceMs);
   }
 
-  /** Ends the task before its job performs. */
-  #cutOff(cause: StopCause): void {
-    if (this.#mode === 'over') return;
-    if (this.#mode === 'backoff') this.#backoffFor?.end();
+  #timedOut(phase: ConnectPhase): void {
+    this.#halt(phase);
+    if (!this.#tryAgain(stoppedOutcome(phase, 'no', 'none'))) this.#cutOff(phase);
+  }
+
+  /** Ends the attempt. */
+  #halt(cause: StopCause): void {
     const watch = this.#watch;
     this.#watch = undefined;
     // Before the task ends: the next one must not open its socket while this one's is still there.
     watch?.halt(stopError(cause));
+  }
+
+  /** Ends the task before its job performs. */
+  #cutOff(cause: StopCause): void {
+    if (this.#mode === 'over') return;
+    if (this.#mode === 'backoff') this.#backoffFor?.end();
+    this.#halt(cause);
     this.drop(new MyriadError('aborted', 'the task was stopped'));
     this.#finish(stoppedOutcome(cause, 'no', 'none'));
   }
@@ -323,7 +348,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     const now = this.run.clock.now();
     if (this.#phase !== this.#entering) this.#leavePhase(now);
     const goesOn = this.#phase !== undefined && this.#phase === this.#entering && this.deadline.armed;
-    this.#leftMs = goesOn ? this.deadline.due - now : undefined;
+    this.#leftMs = goesOn ? this.run.wheel.leftMs(this.deadline, now) : undefined;
     this.run.wheel.cancel(this.deadline);
     this.run.wheel.cancel(this.idle);
     this.#mode = 'waiting';

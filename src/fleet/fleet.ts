@@ -14,8 +14,10 @@ import { Launcher } from './launcher.ts';
 import { type FleetOptions, type ResolvedFleet, type RunOptions, resolveFleet } from './options.ts';
 import { type EachOptions, resolveOwn } from './own_job.ts';
 import type { AnswerSource, PasswordSource } from './passwords.ts';
+import { POLL_OPTIONS, type PollOptions } from './polling/options.ts';
 import { type LoadedConfig, loadConfig, resolveHost } from './reach/config.ts';
 import type { HostKeyStore } from './reach/host_keys.ts';
+import { wantedKeys } from './reach/own_keys.ts';
 import { Resumption } from './resuming.ts';
 import type { Run } from './run.ts';
 import { type AidOptions, RunAids } from './run_aids.ts';
@@ -63,13 +65,15 @@ export class Fleet implements AsyncDisposable {
     if (typeof options.password === 'string') this.#sent.passwords(options.password);
     const selection = resumption ?? selectHosts(all);
     this.#hosts = selection.hosts;
-    this.#known = 'known' in selection ? selection.known : undefined;
-    const variables = 'variables' in selection ? selection.variables : all.variables;
+    this.#known = selection.known;
+    const { variables } = selection;
     this.#options = askedOnce(variables ? { ...all, variables } : all);
     for (const text of this.#known?.warnings ?? []) this.#warn(text);
+    for (const text of 'warnings' in selection ? selection.warnings : []) this.#warn(text);
     this.#ways = new Ways({
       fleet: this.#options,
       first: () => this.#hosts.at(0),
+      wanted: () => wantedKeys(selection.hasKeys ? this.#hosts : []),
       sent: this.#sent,
       answers: () => this.#answers(),
       warm: this.#resolved.warm,
@@ -104,7 +108,7 @@ export class Fleet implements AsyncDisposable {
 
   /** What inventories and `variables` say of a host. */
   about(host: Host): { readonly variables: Readonly<Record<string, string>>; readonly groups: readonly string[] } {
-    return { variables: this.#options.variables?.(host) ?? {}, groups: this.#known?.find(host)?.groups ?? [] };
+    return { variables: this.#options.variables?.(host) ?? {}, groups: this.#known?.groupsOf(host) ?? [] };
   }
 
   /** The groups of the inventory with their hosts. Throws `usage` where there is none. */
@@ -233,8 +237,8 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Resolves, connects, verifies and logs in to every host, and runs nothing: `ok` is a host on which a run would begin. */
-  check(options: LookOptions = {}): Run {
-    return this.#start(spec('check', {}), lookOptions(options), this.#lend({}));
+  check(options: LookOptions & PollOptions = {}): Run {
+    return this.#start(spec('check', {}), lookOptions(options, POLL_OPTIONS), this.#lend({}));
   }
 
   /**

@@ -11,8 +11,10 @@ import { findFolder, journalFolder } from '../journal/folder.ts';
 import type { Journal, JournalWriter, PlanRecord } from '../journal/journal.ts';
 import { parseRunReference } from '../journal/selection.ts';
 import { SqliteJournal } from '../journal/sqlite/store.ts';
+import type { SweepJournal } from '../journal/sweeps.ts';
 import { whoRuns } from '../journal/who.ts';
 import type { FleetOptions, RunOptions } from './options.ts';
+import { sweptHosts } from './ping_replay.ts';
 import { keptRounds } from './polling/options.ts';
 import { SELECTION_OPTIONS } from './selection_options.ts';
 import { recordedArgv, storeJob } from './stored_job.ts';
@@ -27,17 +29,17 @@ export interface Recorded {
 type Tell = (sentence: string) => void;
 
 /** A journal to write to; its folder is there afterwards. Throws MyriadError `journal`. */
-function openForRecords(journal: boolean | string | undefined, tell: Tell): Journal {
+export function openForRecords(journal: boolean | string | undefined, tell: Tell): Journal & SweepJournal {
   const folder = typeof journal === 'string' ? journal : undefined;
   return store(journalFolder({ folder, env: process.env, uid: uid(), tell }));
 }
 
 /** A journal to read from: one that was named must be there. Throws MyriadError `journal`. */
-export function openRecords(journal: boolean | string | undefined, tell: Tell): Journal {
+export function openRecords(journal: boolean | string | undefined, tell: Tell): Journal & SweepJournal {
   return typeof journal === 'string' ? store(findFolder(journal)) : openForRecords(true, tell);
 }
 
-function store(folder: string): Journal {
+function store(folder: string): Journal & SweepJournal {
   return new SqliteJournal(folder, { who: whoRuns(), now: Date.now });
 }
 
@@ -55,14 +57,17 @@ export function recordedHosts(
   reached: Map<string, Host>,
 ): HostSet {
   const { run, selection } = parseRunReference(reference);
-  const reader = openRecords(journal, () => {}).read(run);
+  const records = openRecords(journal, () => {});
+  const sweep = records.readSweep(run);
+  if (sweep) return sweptHosts(sweep, reference, selection);
+  const reader = records.read(run);
   try {
     const labels: string[] = [];
-    for (const { label, name, user, port } of reader.select(selection)) {
+    for (const { label, name, user, port, identity } of reader.select(selection)) {
       labels.push(label);
       const parts = splitLabel(label);
-      const told = parts?.name === name && parts.user === user && parts.port === port;
-      if (!told) reached.set(label, { label, name, user, port });
+      const told = parts?.name === name && parts.user === user && parts.port === port && identity === undefined;
+      if (!told) reached.set(label, { label, name, user, port, identity });
     }
     if (labels.length === 0) {
       throw new MyriadError('empty-selection', `from "${reference}": no host of run ${reader.info.id} is meant`);

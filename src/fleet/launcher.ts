@@ -5,7 +5,7 @@
 
 import { MyriadError } from '../contracts/errors.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { Host } from '../contracts/task.ts';
+import type { Host, Target } from '../contracts/task.ts';
 import { type StartedRun, startRun } from '../engine/engine.ts';
 import type { Executor } from '../engine/executor.ts';
 import { HostPlan } from '../engine/host_plan.ts';
@@ -132,7 +132,8 @@ export class Launcher {
       // Each thread has connections of its own, and any thread may get a host's next task.
       const spread = polling === undefined || typeof this.#parts.options.threads === 'number';
       const executor = this.#executorOf(kind, spread ? plan.count : 1, options);
-      const rounds = await polling?.over(executor);
+      const kept = kind.transport === 'native' && executor === this.executor ? () => ways.kept : undefined;
+      const rounds = await polling?.over(executor, kept);
       const over = waves?.over(executor, listener) ?? executor;
       const recorded = await record?.();
       journal = recorded?.journal;
@@ -157,9 +158,12 @@ export class Launcher {
       return started;
     };
     const check = () => checkRun(kind, valid, aids, hosts);
+    const rendered = kind.line?.(valid);
+    const line = (target: Target) => rendered && redactor.text(rendered(target, plan.count, aids.lent.values ?? {}));
     const parts = {
       start,
       check,
+      line,
       resize: (columns: number, rows: number) => aids.resize(columns, rows),
       waves,
       polling,
@@ -217,7 +221,12 @@ export class Launcher {
     if (resumed !== undefined) return () => resumed.go(run.options);
     const { journal = false } = this.#parts.options;
     // To look at hosts is no deed that could be gone on with.
-    if (journal === false || kind.transport === 'scan' || run.job.kind === 'check') return undefined;
+    if (
+      journal === false ||
+      kind.transport === 'scan' ||
+      (run.job.kind === 'check' && run.options.everyMs === undefined)
+    )
+      return undefined;
     const tell = (text: string) => this.#parts.warn(text);
     return () => recordRun({ ...run, hosts: this.#parts.hosts, fleet: this.#parts.options, tell });
   }
@@ -267,6 +276,7 @@ export class Launcher {
       router: () => this.#parts.ways.router(),
       passwords: () => this.#parts.ways.passwords,
       answer: this.#parts.answers(),
+      keys: this.#parts.ways.keys,
     });
     return this.#threads;
   }

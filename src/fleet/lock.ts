@@ -10,17 +10,7 @@
  * so that of two runs that start at once the second one sees the first. A file whose process is gone (its number and its start say
  * so) is removed by whoever finds it.
  */
-import {
-  chmodSync,
-  closeSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, closeSync, lstatSync, openSync, readdirSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { MyriadError } from '../contracts/errors.ts';
@@ -29,6 +19,7 @@ import type { JobSpec } from '../jobs/job.ts';
 import { checkLockName, type LeaseSpec } from '../jobs/lease.ts';
 import { whoRuns } from '../journal/who.ts';
 import { isAlive, processStart, withLockFile } from '../ssh/lock_file.ts';
+import { makeFolder } from '../util/make_folder.ts';
 import { linesOf, namesOnly, overlapIn, writeHosts } from './lock_hosts.ts';
 
 /** How runs stay out of each other's way. */
@@ -207,7 +198,7 @@ export function lockFolder(env: Readonly<Record<string, string | undefined>> = p
   const base = state !== undefined && isAbsolute(state) ? state : join(env.HOME || homedir(), '.local/state');
   const folder = join(base, 'myriad/locks');
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     const found = lstatSync(folder);
     if (!found.isDirectory()) throw new Error('it is not a directory');
     if (found.uid !== (process.getuid?.() ?? found.uid)) throw new Error(`it belongs to user ${found.uid}`);

@@ -78,7 +78,10 @@ export interface FleetOptions extends SelectionOptions, WarmFleetOptions, Journa
   readonly handshakes?: number;
   /** Connections not yet authenticated per address: under sshd's MaxStartups. @default 8 */
   readonly perAddress?: number;
-  /** Tries after the first, for causes that pass and come before the job can have begun. @default 3 */
+  /**
+   * Tries after the first, for causes that pass and come before the job can have begun. Where it is given, a host that was silent for a
+   * whole connect deadline is tried again, too. @default 3
+   */
   readonly retries?: number;
   /** Variables of a host, for templates. Asked for every host before anything connects, and again when its turn comes. @default none */
   readonly variables?: Variables;
@@ -221,6 +224,7 @@ export function resolveFleet(options: FleetOptions): ResolvedFleet {
       patienceMs: 250,
       deadlines,
       retries: integer('retries', options.retries ?? 3, 0),
+      retrySilent: options.retries !== undefined,
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Summary } from '../contracts/summary.ts';
 import type { TaskResult } from '../contracts/task.ts';
 import { Accounting } from '../engine/accounting.ts';
 import type { Journal, JournalReader } from '../journal/journal.ts';
+import type { SweepJournal } from '../journal/sweeps.ts';
 import { openRecords } from './journaling.ts';
 
 export interface JournalOptions {
@@ -15,7 +16,7 @@ export interface JournalOptions {
 }
 
 /** The runs of a folder, to be read and forgotten. Everything throws MyriadError `journal`, one sentence. */
-export type RunJournal = Pick<Journal, 'folder' | 'read' | 'list' | 'prune'>;
+export type RunJournal = Pick<Journal, 'folder' | 'read' | 'list' | 'prune'> & Pick<SweepJournal, 'readSweep'>;
 
 /** Opens a journal for reading. Throws `journal` where its folder cannot be used. */
 export function openJournal({ folder, tell = () => {} }: JournalOptions = {}): RunJournal {
@@ -30,7 +31,7 @@ const DAY_MS = 86_400_000;
  * Forgets runs that are old, or too many, once a day: 30 days, 2 GiB. Never throws: the run that was is none the worse for
  * what is left lying about.
  */
-export function pruneDaily(journal: RunJournal, now = Date.now()): void {
+export function pruneDaily(journal: Pick<RunJournal, 'folder' | 'prune'>, now = Date.now()): void {
   const mark = join(journal.folder, MARK);
   try {
     const last = statSync(mark, { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -12,9 +12,11 @@ import type { Plan } from '../engine/plan.ts';
 import { untouchedResult } from '../engine/task_outcome.ts';
 import type { HostSet } from '../hostset/hostset.ts';
 import type { JobSpec } from '../jobs/job.ts';
+import type { Variables } from '../jobs/template.ts';
 import { type Journal, type JournalReader, LOST_IN_CRASH, type ResumeState } from '../journal/journal.ts';
 import { whoRuns } from '../journal/who.ts';
 import { IndexSet } from '../util/index_set.ts';
+import { factsOf, Known } from './inventories.ts';
 import { openRecords, type Recorded } from './journaling.ts';
 import type { FleetOptions, RunOptions } from './options.ts';
 import { SELECTION_OPTIONS } from './selection_options.ts';
@@ -23,6 +25,12 @@ import { checkGiven, restoreJob, type StoredJob, storedJob } from './stored_job.
 export class Resumption {
   readonly id: string;
   readonly hosts: HostSet;
+  /** Some may have keys of their own. */
+  readonly hasKeys: boolean;
+  /** What an inventory knows of them, where one was given again. */
+  readonly known: Known | undefined;
+  /** Of that inventory, and the caller's. */
+  readonly variables: Variables | undefined;
   /** The options of the fleet: as given, else as they were. */
   readonly fleet: FleetOptions;
   readonly #journal: Journal;
@@ -35,8 +43,14 @@ export class Resumption {
   constructor(options: FleetOptions) {
     const { resume = '', journal } = options;
     for (const name of ['hosts', 'hostFiles', 'exclude', 'from', ...SELECTION_OPTIONS] as const) {
-      if (options[name] !== undefined) throw new MyriadError('usage', `${name}: a run is resumed on its own hosts`);
+      // It says what is known of hosts, not which ones.
+      if (options[name] !== undefined && name !== 'inventory')
+        throw new MyriadError('usage', `${name}: a run is resumed on its own hosts`);
     }
+    const { inventory = [], variables } = options;
+    const known = new Known(typeof inventory === 'string' ? [inventory] : inventory);
+    this.known = known.named ? known : undefined;
+    this.variables = known.named ? (host) => factsOf(host, known, variables).variables : variables;
     if (journal === false) throw new MyriadError('usage', 'journal: a run is resumed in the journal that it is in');
     this.#journal = openRecords(journal, () => {});
     const reader = this.#journal.read(resume);
@@ -45,8 +59,9 @@ export class Resumption {
       const { info, record, plan } = reader;
       this.id = info.id;
       this.#stored = storedJob(info.id, record.job);
-      this.fleet = { ...this.#stored.fleet, ...set(options) };
+      this.fleet = { ...this.#stored.fleet, ...set(options), ...(this.variables && { variables: this.variables }) };
       this.hosts = new PlannedHosts(plan);
+      this.hasKeys = plan.kind === 'rows';
       if (plan.kind === 'set') this.close();
     } catch (error) {
       this.close();
@@ -199,8 +214,8 @@ class PlannedHosts implements HostSet {
   }
 
   at(index: number): Host {
-    const { label, name, user, port } = this.#plan.at(index);
-    return { label, name, user, port };
+    const { label, name, user, port, identity } = this.#plan.at(index);
+    return { label, name, user, port, identity };
   }
 
   has(nameOrLabel: string): boolean {

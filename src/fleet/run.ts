@@ -9,7 +9,7 @@ import { MyriadError } from '../contracts/errors.ts';
 import type { RunEvent, RunListener, TaskOutputEvent } from '../contracts/events.ts';
 import { OUTCOME_KINDS, type OutcomeKind } from '../contracts/outcome.ts';
 import type { Summary } from '../contracts/summary.ts';
-import type { TaskResult } from '../contracts/task.ts';
+import type { Host, Target, TaskResult } from '../contracts/task.ts';
 import type { StartedRun } from '../engine/engine.ts';
 import type { ExecutorStatus } from '../engine/executor.ts';
 import type { LagMeter } from '../engine/lag.ts';
@@ -28,6 +28,8 @@ export interface RunParts {
   readonly start: StartEngine;
   /** Throws what can be known to be wrong before anything connects. */
   readonly check: () => Promise<void>;
+  /** What a task is to do, where that is not what the title says. */
+  readonly line: (target: Target) => string | undefined;
   /** Its lock on this machine. @default it has none */
   readonly lock?: LocalLock | undefined;
   /** The terminals of its commands have another size. */
@@ -48,7 +50,8 @@ export interface RunParts {
 interface Rounded {
   readonly status: RoundStatus | undefined;
   readonly metricsUrl: string | undefined;
-  readonly listener: RunListener;
+  /** Undefined: nobody of its own listens. */
+  readonly listener: RunListener | undefined;
   close(): Promise<void>;
 }
 
@@ -117,7 +120,7 @@ export class Run implements AsyncIterable<TaskResult> {
     this.#plan = plan;
     this.#parts = parts;
     this.#signal = signal;
-    if (parts.polling) this.on(parts.polling.listener);
+    if (parts.polling?.listener) this.on(parts.polling.listener);
   }
 
   /** The file that it is recorded in, once it has begun. */
@@ -128,6 +131,14 @@ export class Run implements AsyncIterable<TaskResult> {
   /** Tasks planned. */
   get planned(): number {
     return this.#plan.count;
+  }
+
+  /** The first tasks as they would be done, each on one line; undefined where the title says it for all. Nothing is connected. */
+  *preview(most: number): Generator<{ readonly host: Host; readonly line: string | undefined }> {
+    for (let index = 0; index < Math.min(most, this.#plan.count); index++) {
+      const target = this.#plan.at(index);
+      yield { host: target, line: this.#parts.line(target) };
+    }
   }
 
   /** Where the metrics of a repeated run are read, once it has begun; undefined: nowhere. */

@@ -194,7 +194,7 @@ export function checkGiven(run: string, stored: StoredJob, fleet: FleetOptions, 
       : []),
     ...(needs.stdin && given.stdin === undefined ? ['stdin'] : []),
     ...(needs.redact && given.redact === undefined ? ['what to redact'] : []),
-    ...(needs.variables && fleet.variables === undefined ? ['the variables of its hosts'] : []),
+    ...(needs.variables && fleet.variables === undefined ? ['the variables of its hosts (an inventory, -i)'] : []),
   ];
   if (missing.length > 0) {
     const what = `the journal holds no secrets: give ${missing.join(', ')} again`;

@@ -184,8 +184,8 @@ class Batch implements Plan, PlanFeed {
   }
 
   add(host: Host, submitted: Submitted, resolve: Entry['resolve']): void {
-    const { label, name, user, port } = host;
-    const target = { label, name, user, port, index: this.here, iteration: 1 };
+    const { label, name, user, port, identity } = host;
+    const target = { label, name, user, port, identity, index: this.here, iteration: 1 };
     this.#entries.set(this.here, { ...submitted, target, resolve });
     this.here += 1;
     this.more?.();

@@ -15,7 +15,9 @@ import { jobKinds } from './kinds.ts';
 import type { FleetOptions } from './options.ts';
 import type { AnswerSource } from './passwords.ts';
 import { type LoadedConfig, loadConfig, resolveHost } from './reach/config.ts';
+import type { SharedHostKeys } from './reach/host_keys.ts';
 import { opensshArgs } from './reach/openssh_args.ts';
+import type { WantedKeys } from './reach/own_keys.ts';
 import { ReachingTransport } from './reach/reaching_transport.ts';
 import { Router } from './reach/router.ts';
 import { parseJump } from './selection.ts';
@@ -27,6 +29,8 @@ export interface FleetThreadData {
   readonly passphrase: boolean;
   readonly passwords: boolean;
   readonly answer: boolean;
+  /** Keys that hosts have of their own. */
+  readonly keys: WantedKeys;
   /** This thread's part. */
   readonly warm: WarmOptions | undefined;
 }
@@ -42,7 +46,7 @@ const systemClock: Clock = {
 
 /** Called in the thread, by its name. */
 export async function makeFleetThread(data: unknown, link: ThreadLink): Promise<ThreadParts> {
-  const { options, passphrase, passwords, answer, warm } = data as FleetThreadData;
+  const { options, passphrase, passwords, answer, keys, warm } = data as FleetThreadData;
   const secrets = new Secrets();
   const dns = new DnsResolver({ clock: systemClock });
   const asking: FleetOptions = {
@@ -61,7 +65,9 @@ export async function makeFleetThread(data: unknown, link: ThreadLink): Promise<
       : undefined,
     // One writer of known_hosts: the main thread.
     learn: async (question) => void (await link.ask('learn', question)),
+    shared: (await link.ask('hostKeys', undefined)) as SharedHostKeys,
   });
+  await router.loadKeys(keys);
   const resolver = options.resolver === 'system' ? new SystemResolver() : dns;
   const own = new NativeTransport({ resolver, clock: systemClock, random: Math.random, warm });
   const openssh = () =>

@@ -9,10 +9,11 @@ import type { WarmOptions } from '../transport/native/warm_pool.ts';
 import type { FleetOptions, RunOptions } from './options.ts';
 import type { AnswerSource, LoginHost, Passwords } from './passwords.ts';
 import type { LearnQuestion } from './reach/host_keys.ts';
+import type { WantedKeys } from './reach/own_keys.ts';
 import type { Router } from './reach/router.ts';
 import type { FleetThreadData } from './thread_parts.ts';
 
-/** Below it a thread is hardly worth its start, which takes 150 ms of CPU, as much as some 250 hosts; see `bench/threads.ts`. */
+/** Below it a thread is hardly worth its start, which takes 80 ms of CPU, as much as some 130 hosts; see `bench/threads.ts`. */
 const TASKS_PER_THREAD = 2_000;
 /** A thread's own heap and code, and what its part of the fanout needs: some 30 MB at a fanout of 512. */
 const BYTES_PER_THREAD = 64 * 1024 * 1024;
@@ -74,10 +75,12 @@ export interface ThreadsHome {
   readonly router: () => Promise<Router>;
   readonly passwords: () => Passwords | undefined;
   readonly answer: AnswerSource | undefined;
+  /** Keys that hosts have of their own. @default none */
+  readonly keys?: WantedKeys | undefined;
 }
 
 export function openThreads(home: ThreadsHome): ThreadsExecutor {
-  const { options, clock, warn, answer } = home;
+  const { options, clock, warn, answer, keys = new Map() } = home;
   const { threads: asked = 'auto' } = options;
   const threads = asked === 'auto' ? spareCores() : asked;
   const data: FleetThreadData = {
@@ -85,6 +88,7 @@ export function openThreads(home: ThreadsHome): ThreadsExecutor {
     passphrase: options.passphrase !== undefined,
     passwords: [options.password, options.passwordFile, options.passwordCommand].some((source) => source !== undefined),
     answer: answer !== undefined,
+    keys,
     warm: home.warm && { ...home.warm, most: Math.floor(home.warm.most / threads) },
   };
   return new ThreadsExecutor({
@@ -133,5 +137,6 @@ function services({ options, router, answer, warn }: ThreadsHome): Services {
       },
     ],
     ['learn', async (question) => (await router()).learnKey(question as LearnQuestion)],
+    ['hostKeys', async () => (await router()).shareHostKeys()],
   ]);
 }

@@ -8,6 +8,7 @@ import { appendLocked } from '../ssh/known_hosts_writer.ts';
 import { fingerprintOf } from '../ssh/public_key.ts';
 import type { ShownKeys } from '../transport/transport.ts';
 import type { RunOptions } from './options.ts';
+import type { PollOptions } from './polling/options.ts';
 import type { HostKeyStore } from './reach/host_keys.ts';
 
 /** A key that a host has proven to hold. */
@@ -37,12 +38,13 @@ export interface HostKeys {
 /** A run that starts nothing on its hosts: there is no output to gather, and no command to end. */
 export type LookOptions = Pick<RunOptions, 'runMs' | 'signal' | 'listener'>;
 
-/** Throws `usage` for options that are of a run only. */
-export function lookOptions(options: LookOptions): RunOptions {
+/** Throws `usage` for options that are of a run only; `more`: those that this one has besides. */
+export function lookOptions(options: LookOptions & PollOptions, more: readonly string[] = []): RunOptions {
   const { runMs, signal, listener, ...others } = options;
-  const [unknown] = Object.keys(others);
+  const unknown = Object.keys(others).find((name) => !more.includes(name));
   if (unknown === undefined) return options;
-  throw new MyriadError('usage', `unknown option "${unknown}"; known are runMs, signal, listener`);
+  const known = ['runMs', 'signal', 'listener', ...more].join(', ');
+  throw new MyriadError('usage', `unknown option "${unknown}"; known are ${known}`);
 }
 
 /** How keys are learnt. */

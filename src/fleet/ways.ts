@@ -14,6 +14,7 @@ import type { Transport, TransportName } from '../transport/transport.ts';
 import type { FleetOptions } from './options.ts';
 import { type AnswerSource, Passwords, passwordSource } from './passwords.ts';
 import { opensshArgs } from './reach/openssh_args.ts';
+import type { WantedKeys } from './reach/own_keys.ts';
 import { ReachingTransport } from './reach/reaching_transport.ts';
 import { Router } from './reach/router.ts';
 import { parseJump } from './selection.ts';
@@ -25,6 +26,8 @@ export interface WaysOptions {
   readonly fleet: FleetOptions;
   /** One of the hosts: a mistake in what all of them share is found by it. */
   readonly first: () => Host;
+  /** Keys that hosts have of their own. */
+  readonly wanted: () => WantedKeys;
   readonly sent: SentSecrets;
   readonly answers: () => AnswerSource | undefined;
   readonly warm: WarmOptions;
@@ -43,6 +46,7 @@ export class Ways {
   /** Those that are open, for the executor on this thread. */
   readonly transports = new Map<TransportName, Transport>();
   readonly #options: WaysOptions;
+  #keys: WantedKeys | undefined;
   #warm: WarmOptions;
   #passwords: Passwords | undefined;
   #dns: DnsResolver | undefined;
@@ -60,6 +64,12 @@ export class Ways {
   /** Of logins; undefined: there are none, or nothing was opened yet. */
   get passwords(): Passwords | undefined {
     return this.#passwords;
+  }
+
+  /** Keys that hosts have of their own; none where `identity` counts before them. */
+  get keys(): WantedKeys {
+    this.#keys ??= this.#options.fleet.identity === undefined ? this.#options.wanted() : new Map();
+    return this.#keys;
   }
 
   /** `learns`: a known_hosts file that was named may be missing. */
@@ -83,6 +93,11 @@ export class Ways {
   /** For programs here. */
   local(): void {
     if (!this.transports.has('local')) this.transports.set('local', new LocalTransport({ clock: systemClock }));
+  }
+
+  /** Connections that wait for the next run. */
+  get kept(): number {
+    return this.#own?.kept ?? 0;
   }
 
   /** So many connections are kept from now on. */
@@ -138,6 +153,7 @@ export class Ways {
   async #openNative(): Promise<void> {
     const { fleet, first } = this.#options;
     const { router, own } = await this.#open(false);
+    await router.loadKeys(this.keys);
     await router.check(first());
     const openssh = () =>
       new OpensshTransport({

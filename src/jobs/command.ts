@@ -128,6 +128,11 @@ export const commandKind: JobKind<CommandOptions, PreparedCommand> = {
   validate,
   prepare,
   title: (options) => options.command,
+  line(options) {
+    if (!options.template) return undefined;
+    const template = compile(options);
+    return (...task) => template.render(...task);
+  },
   hostNames: (options) => (options.template ? compile(options).hostNames : new Set()),
   refusal(options) {
     if (!options.template || options.shell !== 'cmd') return undefined;

@@ -111,6 +111,8 @@ export interface JobKind<Options = unknown, Prepared = unknown> {
   prepare(options: Options): Prepared | Promise<Prepared>;
   /** For people, on one line. */
   title(options: Options): string;
+  /** What a task is to do, on one line for people. @default the title says it for all */
+  line?(options: Options): ((target: Target, count: number, values: HostValues) => string) | undefined;
   /** What it is called where it stands in the way of others. @default its kind */
   called?(options: Options): string;
   /** Finds out what can be known to be wrong before anything connects, and takes time to be found. @default nothing */

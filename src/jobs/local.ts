@@ -84,6 +84,10 @@ export const localKind: JobKind<LocalOptions, PreparedLocal> = {
   validate,
   prepare,
   title: ({ program, args = [] }) => [program, ...args].map(shellQuote).join(' '),
+  line(options) {
+    const words = compile(options);
+    return (...task) => words.map((word) => shellQuote(word.render(...task))).join(' ');
+  },
   hostNames: (options) => new Set(compile(options).flatMap(({ hostNames }) => [...hostNames])),
   perform,
 };

@@ -28,8 +28,8 @@ export interface Watch {
    */
   hold?(): () => void;
   /**
-   * The attempt stands in a queue at what many hosts share, a jump host, until the function that comes back is called: the
-   * summary names what held a run back.
+   * The attempt stands in a queue at what many hosts share, a jump host, until the function that comes back is called: its deadline
+   * stands still, its place is no hindrance to those that the queue waits for, and the summary names what held a run back.
    */
   queues?(what: string): () => void;
   /** Set by the transport while it can be stopped; the engine calls it at most once, with the reason. */

@@ -7,8 +7,13 @@
  * later time, which is why re-arming only writes a field.
  *
  * Invariants: every filed tick lies in (cursor, cursor + SLOTS), so that a slot holds entries of one tick only; the
- * underlying timer is set for `#wakeTick`, which is at most the smallest filed tick; there is no timer when nothing is
- * armed. An entry never expires early, and at most one tick late as far as the loop allows.
+ * underlying timer is set for `#wakeTick`, which is at most the smallest filed tick, or for the next beat before it; there is
+ * no timer when nothing is armed. An entry never expires early, and at most one tick late as far as the loop allows.
+ *
+ * Time is that of the loop: how much later than set the timer comes, from 50 ms on, is time in which this process read nothing,
+ * because it computed or was not let run, and does not count. So nobody is timed out whom we did not listen to. Nine tenths at
+ * most do not count, so that a deadline takes at most ten times as long by the source's clock, however slow the machine is.
+ * The timer comes four times a second at least, or what happened between would not be seen.
  */
 
 /** Where time comes from: monotonic milliseconds and a one-shot timer. */
@@ -27,8 +32,12 @@ const TICK_MS = 10;
 const SLOTS = 4096;
 /** Far entries are filed at multiples of this, so that they share wake-ups: at most one in 1.28 s. */
 const FAR_TICKS = 128;
-/** A tick that comes later than this means the loop was busy: what expired gets one poll phase before it counts. */
+/** A timer that comes later than this means the loop stood still: what expired gets one poll phase before it counts. */
 const LATE_MS = 50;
+/** How often the timer comes at least: it looks whether it is late. */
+const BEAT_MS = 250;
+/** Of the time by the source's clock, what may not count. */
+const MOST_LOST = 0.9;
 /** The list of entries that are being visited. */
 const VISITED = SLOTS;
 const UNFILED = -1;
@@ -36,7 +45,7 @@ const UNFILED = -1;
 /** One deadline, owned by the caller and used again as often as it likes. The fields are the wheel's, except `owner`. */
 export class TimerEntry {
   readonly owner: TimerOwner;
-  /** When it expires, on the source's clock; Infinity while it is not armed. */
+  /** When it expires, in the loop's time; Infinity while it is not armed. */
   due = Number.POSITIVE_INFINITY;
   tick = 0;
   slot = UNFILED;
@@ -64,6 +73,15 @@ export class TimerWheel {
   #size = 0;
   #timer: { cancel(): void } | null = null;
   #wakeTick = Number.POSITIVE_INFINITY;
+  /** How much of the source's time does not count so far. */
+  #lostMs = 0;
+  /** When the timer is to come, by the source's clock, and when it was last seen how late it is. */
+  #timerAt = 0;
+  #seenAt = 0;
+  /** From then on it is late; Infinity where none is set. */
+  #lateAt = Number.POSITIVE_INFINITY;
+  /** It was late, and there may be much to read. */
+  #late = false;
   /** True while entries are visited or wait for their poll phase: the timer is set afterwards. */
   #busy = false;
 
@@ -87,14 +105,15 @@ export class TimerWheel {
       this.cancel(entry);
       return;
     }
-    entry.due = now + Math.max(0, delayMs);
+    const time = this.#timeAt(now);
+    entry.due = time + Math.max(0, delayMs);
     if (entry.slot !== UNFILED) {
       if (entry.slot === VISITED || entry.tick <= Math.ceil(entry.due / TICK_MS)) return;
       this.#unlink(entry);
       this.#size -= 1;
     }
     // Nothing is filed before the wake-up, so the cursor may follow the time: filing measures from it.
-    const tick = Math.floor(now / TICK_MS);
+    const tick = Math.floor(time / TICK_MS);
     if (!this.#busy && tick < this.#wakeTick && tick > this.#cursor) this.#cursor = tick;
     this.#size += 1;
     this.#file(entry);
@@ -110,27 +129,54 @@ export class TimerWheel {
     if (this.#size === 0 && !this.#busy) this.#stopTimer();
   }
 
+  /** What `entry` has left, in milliseconds, to be armed with again. `now` as for `arm`. */
+  leftMs(entry: TimerEntry, now = this.#source.now()): number {
+    return entry.due - this.#timeAt(now);
+  }
+
   #timerFired(): void {
     this.#timer = null;
     const now = this.#source.now();
-    if (now - this.#wakeTick * TICK_MS <= LATE_MS) {
-      this.#visit(now);
+    const time = this.#timeAt(now);
+    if (!this.#late) {
+      this.#visit(time);
       return;
     }
     // What expires during the poll phase has had none of its own: only what had expired before it counts after it.
     this.#busy = true;
-    this.#afterPoll(() => this.#visit(now));
+    this.#expect(now, now);
+    this.#afterPoll(() => {
+      this.#timeAt(this.#source.now());
+      this.#late = false;
+      this.#visit(time);
+    });
   }
 
-  /** Expires what is due at `now` and files the rest of the visited slots again. */
-  #visit(now: number): void {
+  /** The loop's time for one of the source's. */
+  #timeAt(now: number): number {
+    if (now > this.#lateAt) {
+      this.#lostMs += Math.min(now - this.#timerAt, MOST_LOST * (now - this.#seenAt));
+      this.#late = true;
+      this.#expect(now, now);
+    }
+    return now - this.#lostMs;
+  }
+
+  #expect(timerAt: number, now: number): void {
+    this.#timerAt = timerAt;
+    this.#seenAt = now;
+    this.#lateAt = timerAt + LATE_MS;
+  }
+
+  /** Expires what is due at `time` and files the rest of the visited slots again. */
+  #visit(time: number): void {
     this.#busy = true;
-    const target = Math.floor(now / TICK_MS);
+    const target = Math.floor(time / TICK_MS);
     this.#gather(target);
     try {
       for (let entry = this.#heads[VISITED]!; entry !== null; entry = this.#heads[VISITED]!) {
         this.#unlink(entry);
-        if (entry.due > now) {
+        if (entry.due > time) {
           this.#file(entry);
           continue;
         }
@@ -211,13 +257,16 @@ export class TimerWheel {
     if (this.#busy || tick >= this.#wakeTick) return;
     this.#stopTimer();
     this.#wakeTick = tick;
+    const now = this.#source.now();
     // Rounded up: timers cut off fractions, and would fire just before their tick.
-    const delay = Math.max(0, Math.ceil(tick * TICK_MS - this.#source.now()));
+    const delay = Math.min(BEAT_MS, Math.max(0, Math.ceil(tick * TICK_MS - this.#timeAt(now))));
+    this.#expect(now + delay, now);
     this.#timer = this.#source.setTimer(delay, this.#onTimer);
   }
 
   #stopTimer(): void {
     this.#wakeTick = Number.POSITIVE_INFINITY;
+    this.#lateAt = Number.POSITIVE_INFINITY;
     this.#timer?.cancel();
     this.#timer = null;
   }

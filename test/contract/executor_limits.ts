@@ -91,6 +91,18 @@ export function limitsSuite(name: string, setUp: SetUp): void {
       expectNothingLeft(transport);
     });
 
+    test('late hosts behind a jump host and those that wait for their turn there do not hold each other up', async () => {
+      const { clock, executor, transport } = setUp();
+      const names = Array.from({ length: 30 }, (_, i) => `behind-4000.${i}`);
+      const reader = new Reader(await executor.run(requestOf(planOf(names), { limits: { fanout: 4 } }), NO_HOOKS));
+      // Fifteen turns of four seconds: what is waited for at the jump host is no time of the connect deadline.
+      await clock.advance(4_000 * 15 + 100);
+      await reader.done;
+      expect(reader.results.filter(({ outcome }) => outcome.kind === 'ok')).toHaveLength(30);
+      expect(transport.processes.most).toBeLessThanOrEqual(4);
+      expectNothingLeft(transport);
+    });
+
     test('a peer that is silent in its handshake lends its slot after a second', async () => {
       const { clock, executor } = setUp();
       const run = await executor.run(

@@ -229,6 +229,8 @@ function beginTests(stage: UseStage): void {
     const gate = Promise.withResolvers<void>();
     sink.gate = gate.promise;
     const running = await stage().exec('true', sink);
+    // The transport may ask for the gate only later.
+    gate.promise.catch(() => {});
     gate.reject(new Error('not today'));
     await expect(running.ended).rejects.toThrow('not today');
     expect([running.began, sink.starts]).toEqual(['no', 0]);

@@ -10,6 +10,7 @@
  *   protocol · protocol-late · lost · error · late-MS (identification comes so late)
  *   drip-N (a piece each 500 ms) · reset-open (the first time, before it began) · liar (says so although it began)
  *   sly (silent, and says it was throttled when it is stopped) · deaf-MS (begins so late, terminate hangs)
+ *   behind-MS (behind a jump host that lets two log in at once; identification comes so late)
  *   ask-MS (its login waits so long for somebody on this side, then takes 20 s of the host's own)
  *   throw-connect · throw-exec · twice (settles more than once) · stubborn (cannot be ended) · deaf (terminate hangs)
  */
@@ -17,6 +18,7 @@
 import type { Clock } from '../../src/contracts/limits.ts';
 import type { Began, Outcome, RemoteFate } from '../../src/contracts/outcome.ts';
 import type { Reached, Target } from '../../src/contracts/task.ts';
+import { JumpPlaces } from '../../src/transport/native/jump_places.ts';
 import type {
   Connection,
   ConnectPhase,
@@ -67,6 +69,8 @@ export class FakeTransport implements Transport {
   readonly commands: string[] = [];
   readonly terminated: string[] = [];
   readonly stdin: string[] = [];
+  /** At the jump host of those behind it. */
+  readonly jump = new JumpPlaces(2);
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -148,7 +152,7 @@ class Dial {
       throw error;
     }
     this.#watch.stop = undefined;
-    const [, socket, ...rest] = this.#undo;
+    const [socket, ...rest] = this.#undo;
     for (const undo of rest) undo();
     this.#undo = [];
     return new FakeConnection(this.#transport, this.#target, this.#script, this.#argument, socket);
@@ -156,10 +160,13 @@ class Dial {
 
   async #phases(): Promise<void> {
     const transport = this.#transport;
-    await this.#enter('dns', () => {});
+    // The jump host resolves the names of those behind it.
+    if (this.#script === 'behind') await this.#queue();
+    else await this.#enter('dns', undefined);
     const address = transport.address(this.#target);
     await this.#enter('connect', () => transport.sockets.down(), address);
     transport.sockets.up();
+    if (this.#script === 'behind') this.#undo.push(() => transport.jump.release());
     this.#countUnauthenticated(address);
     this.#fail();
     const { clock, unauthenticated } = transport;
@@ -168,7 +175,7 @@ class Dial {
       throw new FakeError(() => unreachable('throttled', 'hung up, saying "Not allowed at this time"'));
     }
     if (this.#script === 'startups') await transport.sleep(50);
-    if (this.#script === 'late') await transport.sleep(Number(this.#argument));
+    if (this.#script === 'late' || this.#script === 'behind') await transport.sleep(Number(this.#argument));
     await this.#enter('handshake', () => transport.handshakes.down());
     transport.handshakes.up();
     await this.#enter('auth', () => {});
@@ -179,6 +186,14 @@ class Dial {
     }
   }
 
+  async #queue(): Promise<void> {
+    const { jump } = this.#transport;
+    const turnCame = this.#watch.queues!('jump host b1');
+    const turn = jump.take();
+    if (turn instanceof Promise) await turn;
+    turnCame();
+  }
+
   async #ask(): Promise<void> {
     await this.#transport.sleep(5_000);
     const goOn = this.#watch.hold!();
@@ -187,9 +202,9 @@ class Dial {
     await this.#transport.sleep(20_000);
   }
 
-  async #enter(phase: ConnectPhase, undo: () => void, address?: string): Promise<void> {
+  async #enter(phase: ConnectPhase, undo: (() => void) | undefined, address?: string): Promise<void> {
     await this.#watch.enter(phase, address);
-    this.#undo.push(undo);
+    if (undo !== undefined) this.#undo.push(undo);
     const silent = this.#script === 'silent' && this.#argument === phase;
     if (!silent && !(this.#script === 'sly' && phase === 'connect')) return;
     // What was entered is held: the silent host keeps its socket.

@@ -78,6 +78,18 @@ describe('retries', () => {
     }
   });
 
+  test('a host that was silent is tried again where that is wanted, other deadlines stand', () => {
+    const silent = (phase: 'dns' | 'connect' | 'auth') =>
+      ({ kind: 'timeout', began: 'no', phase, remote: 'none' }) as const;
+    const limits = { ...LIMITS, retries: 2, retrySilent: true };
+    const backoff = new Backoff();
+    const delays = [0, 10_000, 20_000].map((now) => backoff.next(silent('connect'), now, 0, limits, () => 1));
+    expect(delays).toEqual([100, 200, undefined]);
+    for (const phase of ['dns', 'auth'] as const) {
+      expect(new Backoff().next(silent(phase), 0, 0, limits, () => 1)).toBeUndefined();
+    }
+  });
+
   test('full jitter: any wait from nothing to the ceiling', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.nat(30), (drawn, failures) => {

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { leftover } from './leftovers.ts';
 
 /** True when the program is there. In CI a missing one is a failure; elsewhere the reason of the skip is printed. */
 export function present(program: string): boolean {
@@ -72,18 +73,33 @@ interface Start {
   readonly port: number;
   readonly identity: string;
   readonly hostKey: string;
+  /** Removes the folder. */
+  readonly done: () => void;
+}
+
+/** Ends it and waits until it is gone. */
+async function end(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  if (child.exitCode === null && child.signalCode === null && child.kill('SIGTERM')) await gone;
 }
 
 async function launch(command: string, args: string[], start: Start): Promise<RealServer> {
-  const { dir, port, identity, hostKey } = start;
+  const { dir, port, identity, hostKey, done } = start;
   let text = '';
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.once('exit', leftover('process', child.pid!));
   for (const stream of [child.stdout, child.stderr]) {
     stream!.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString()).slice(-100_000);
     });
   }
-  await ready(port, child, () => text);
+  try {
+    await ready(port, child, () => text);
+  } catch (error) {
+    await end(child);
+    done();
+    throw error;
+  }
   const knownHosts = join(dir, 'known_hosts');
   const [type, blob] = readFileSync(`${hostKey}.pub`, 'utf8').split(' ');
   writeFileSync(knownHosts, `[127.0.0.1]:${port} ${type} ${blob}\n`);
@@ -95,20 +111,21 @@ async function launch(command: string, args: string[], start: Start): Promise<Re
     user: userInfo().username,
     log: () => text,
     async [Symbol.asyncDispose]() {
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM');
-        await gone;
-      }
-      rmSync(dir, { recursive: true, force: true });
+      await end(child);
+      done();
     },
   };
 }
 
 async function prepare(): Promise<Start> {
   const dir = mkdtempSync(join(tmpdir(), 'myriad-server-'));
+  const removed = leftover('path', dir);
   const identity = keygen(dir, 'user');
-  return { dir, port: await freePort(), identity, hostKey: keygen(dir, 'host') };
+  const done = () => {
+    rmSync(dir, { recursive: true, force: true });
+    removed();
+  };
+  return { dir, port: await freePort(), identity, hostKey: keygen(dir, 'host'), done };
 }
 
 /** A proxy in front of a server, for one connection at a time: cuts it when told to, and counts flights. */
@@ -210,20 +227,25 @@ export async function startDropbear(): Promise<RealServer> {
   mkdirSync(join(home, '.ssh'), { recursive: true });
   writeFileSync(join(home, '.ssh', 'authorized_keys'), readFileSync(`${identity}.pub`));
   chmodSync(dir, 0o755);
+  const removed = leftover('account', user);
   execFileSync('useradd', ['-M', '-d', home, '-s', '/bin/sh', user]);
+  const removeUser = () => {
+    execFileSync('userdel', ['-f', user], { stdio: 'ignore' });
+    removed();
+  };
   execFileSync('chown', ['-R', user, home]);
   execFileSync('chmod', ['-R', 'go-rwx', home]);
-  const server = await launch(
-    '/usr/sbin/dropbear',
-    ['-F', '-E', '-r', converted, '-p', `127.0.0.1:${port}`, '-P', ''],
-    start,
-  );
+  const args = ['-F', '-E', '-r', converted, '-p', `127.0.0.1:${port}`, '-P', ''];
+  const server = await launch('/usr/sbin/dropbear', args, start).catch((error) => {
+    removeUser();
+    throw error;
+  });
   return {
     ...server,
     user,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
-      execFileSync('userdel', ['-f', user], { stdio: 'ignore' });
+      removeUser();
     },
   };
 }

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FleetOptions, fleet, type RunOptions, type TaskResult } from '../../src/index.ts';
+import { leftover } from '../kit/leftovers.ts';
 import { type RealServer, startSshd } from '../kit/servers.ts';
 
 export const isRoot = process.getuid?.() === 0;
@@ -19,6 +20,7 @@ export interface Account extends AsyncDisposable {
 export function makeAccount(shell = '/bin/sh'): Account {
   const name = `myr${randomBytes(4).toString('hex')}`;
   const home = mkdtempSync(join(tmpdir(), 'myriad-home-'));
+  const removed = [leftover('path', home), leftover('account', name)];
   // Two fish that log in for the first time at once complain of each other's folders.
   for (const folder of ['.config/fish', '.local/share/fish']) mkdirSync(join(home, folder), { recursive: true });
   const password = `pw-${name}-$ec"ret'`;
@@ -32,6 +34,7 @@ export function makeAccount(shell = '/bin/sh'): Account {
     async [Symbol.asyncDispose]() {
       locked(() => spawnSync('userdel', ['-f', name]));
       rmSync(home, { recursive: true, force: true });
+      for (const taken of removed) taken();
     },
   };
 }
@@ -51,10 +54,12 @@ export function sudoers(account: Account, lines: readonly string[]): AsyncDispos
   const file = `/etc/sudoers.d/${account.name}`;
   const text = `${lines.join('\n')}\n`;
   execFileSync('visudo', ['-cf', '-'], { input: text, stdio: ['pipe', 'ignore', 'inherit'] });
+  const removed = leftover('path', file);
   writeFileSync(file, text, { mode: 0o440 });
   return {
     async [Symbol.asyncDispose]() {
       rmSync(file, { force: true });
+      removed();
       rmSync(`/run/sudo/ts/${account.name}`, { force: true });
       rmSync(`/var/lib/sudo/lectured/${account.name}`, { force: true });
     },

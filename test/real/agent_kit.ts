@@ -13,6 +13,7 @@ import { Arena } from '../../src/ssh/arena.ts';
 import { SshClient } from '../../src/ssh/client.ts';
 import { ClientSocket, ClosingRoom, type SocketUser } from '../../src/ssh/socket.ts';
 import { run as runCommand } from '../kit/client.ts';
+import { leftover } from '../kit/leftovers.ts';
 import { keygen } from '../kit/servers.ts';
 import { until } from '../ssh/agent_fake.ts';
 
@@ -49,6 +50,7 @@ export async function startAgent(dir: string, askpass = '/bin/false'): Promise<R
     stdio: 'ignore',
     env: { ...process.env, ...ask(askpass) },
   });
+  child.once('exit', leftover('process', child.pid!));
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   await until(() => existsSync(socketPath) || child.exitCode !== null);
   return {

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dial, run } from '../kit/client.ts';
+import { leftover } from '../kit/leftovers.ts';
 import { present, type RealServer, startSshd } from '../kit/servers.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -12,13 +13,16 @@ const PAM = ['UsePAM yes', 'PasswordAuthentication yes', 'KbdInteractiveAuthenti
 
 describe.skipIf(!(present('sshd') && isRoot))('logging in to OpenSSH', () => {
   let server: RealServer | undefined;
+  let removed = () => {};
 
   beforeAll(() => {
+    removed = leftover('account', USER);
     execFileSync('useradd', ['-M', '-d', '/nonexistent', '-s', '/bin/sh', USER]);
     execFileSync('chpasswd', { input: `${USER}:${PASSWORD}\n` });
   });
   afterAll(() => {
     execFileSync('userdel', ['-f', USER], { stdio: 'ignore' });
+    removed();
   });
 
   async function login(config: readonly string[], options: Partial<Parameters<typeof dial>[0]>, keyed = false) {

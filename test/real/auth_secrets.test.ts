@@ -13,6 +13,7 @@ import { SecretSpentError } from '../../src/fleet/secret_guard.ts';
 import type { Secret, SecretTry } from '../../src/ssh/client_auth_secret.ts';
 import { SshError } from '../../src/ssh/errors.ts';
 import { type DialOptions, dial, run } from '../kit/client.ts';
+import { leftover } from '../kit/leftovers.ts';
 import { present, type RealServer, startSshd } from '../kit/servers.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -50,10 +51,12 @@ class Told implements Secret {
 describe.skipIf(!(present('sshd') && isRoot))('secrets and OpenSSH', () => {
   let dir: string;
   let program: string;
+  const removed: (() => void)[] = [];
 
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'myriad-pam-'));
     program = join(dir, NAME);
+    removed.push(leftover('path', dir), leftover('path', SERVICE), leftover('account', NAME));
     copyFileSync('/usr/sbin/sshd', program);
     execFileSync('useradd', ['-M', '-d', '/nonexistent', '-s', '/bin/sh', NAME]);
     execFileSync('chpasswd', { input: `${NAME}:${PASSWORD}\n` });
@@ -69,6 +72,7 @@ describe.skipIf(!(present('sshd') && isRoot))('secrets and OpenSSH', () => {
     rmSync(SERVICE, { force: true });
     execFileSync('userdel', ['-f', NAME], { stdio: 'ignore' });
     rmSync(dir, { recursive: true, force: true });
+    for (const taken of removed) taken();
   });
 
   const start = (methods: string): Promise<RealServer> => {

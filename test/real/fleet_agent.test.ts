@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fleet } from '../../src/index.ts';
+import { leftover } from '../kit/leftovers.ts';
 import { present, startSshd } from '../kit/servers.ts';
 
 describe.skipIf(!(present('sshd') && present('ssh-agent')))('an SSH agent', () => {
@@ -11,6 +12,7 @@ describe.skipIf(!(present('sshd') && present('ssh-agent')))('an SSH agent', () =
     await using server = await startSshd();
     const socket = join(server.dir, 'agent');
     const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+    agent.once('exit', leftover('process', agent.pid!));
     try {
       while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
       execFileSync('ssh-add', ['-q', server.identity], {

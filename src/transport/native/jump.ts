@@ -218,7 +218,8 @@ export class JumpPool<H extends Hop = Hop> {
   /** Says goodbye to all jump hosts, also to those that are still being logged in to. */
   close(): void {
     this.#closed = true;
-    for (const { lanes } of this.#chains.values()) for (const lane of lanes) lane.client?.close();
+    // A copy: what is closed leaves the list at once, and the next one would be passed over.
+    for (const { lanes } of this.#chains.values()) for (const lane of [...lanes]) lane.client?.close();
     this.#chains.clear();
   }
 }

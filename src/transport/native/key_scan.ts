@@ -266,7 +266,7 @@ function plainKey({ keyType, blob, certificate }: PublicKey): PlainKey {
 }
 
 function algorithmsOf(type: string): readonly string[] {
-  return type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type];
+  return type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type];
 }
 
 function typeOf(algorithm: string): string {

@@ -72,6 +72,11 @@ export class NativeTransport {
     this.#scanner = new KeyScanner(this.#dialer, this.#arena, this.#setTimer);
   }
 
+  /** Connections that wait. */
+  get kept(): number {
+    return this.#warm?.size ?? 0;
+  }
+
   /** Keeps more connections, and longer, where it keeps some. */
   keep(warm: WarmOptions): void {
     this.#warm?.grow(warm);
@@ -191,7 +196,7 @@ export class NativeTransport {
     const id = types.join(',');
     const known = offers.get(id);
     if (known) return known;
-    const first = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
+    const first = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type]));
     const wanted = first.filter((name) => HOST_KEY_ALGORITHMS.includes(name) && preferences.hostKey.includes(name));
     const offer = new Offer('client', { ...preferences, hostKey: [...new Set([...wanted, ...preferences.hostKey])] });
     offers.set(id, offer);

@@ -95,7 +95,7 @@ describe('packs', () => {
     const targets = [
       { label: 'root@web:22', name: 'web', user: 'root', port: 22, index: 0, iteration: 1 },
       { label: 'web', name: 'web', user: undefined, port: undefined, index: 2 ** 40, iteration: 7 },
-      { label: 'x', name: 'x', user: '', port: 0, index: 3, iteration: 1 },
+      { label: 'x', name: 'x', user: '', port: 0, identity: '/keys/x', index: 3, iteration: 1 },
     ];
     expect(unpackTargets(structuredClone(packTargets(targets)))).toEqual(targets);
   });

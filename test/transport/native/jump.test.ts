@@ -264,6 +264,18 @@ test('two chains that are each other’s reverse do not wait for one another', a
   expect(await ready(ways)).toBe(200);
 });
 
+test('closed: every connection of a jump host is told goodbye', async () => {
+  const { pool, logins } = played();
+  const ways = Array.from({ length: 500 }, () => pool.way([jump]));
+  await settle();
+  for (const login of logins) login.accept();
+  for (const way of ways) abandon(way);
+  await Promise.all(ways);
+  expect(logins).toHaveLength(3);
+  pool.close();
+  expect(logins.map(({ client }) => client.closed)).toEqual([true, true, true]);
+});
+
 test('closed: what is open is told goodbye, what comes later is refused', async () => {
   const { pool, logins } = played();
   const first = pool.way([jump]);

@@ -323,7 +323,8 @@ describe.skipIf(!['ssh', 'sshd'].every(present))('openssh on sshd', () => {
     child.stdout.on('data', (chunk: Buffer) => {
       said += chunk.toString();
     });
-    await until(() => said === 'open\n');
+    await until(() => said === 'open\n' || child.exitCode !== null);
+    expect(said).toBe('open\n');
     const [dir = ''] = readdirSync(base);
     const socket = join(base, dir, '1');
     expect(existsSync(socket)).toBe(true);

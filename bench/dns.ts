@@ -28,7 +28,7 @@ interface Cost {
 }
 
 /** Answers every A with an address of 127.0.0.0/8 that the name's number gives, every AAAA with none. */
-function serve(drop: number, seed: number): void {
+function serve(drop: number, seed: number, port: number): void {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 });
   let state = seed;
   const dropped = () => {
@@ -39,7 +39,7 @@ function serve(drop: number, seed: number): void {
   socket.on('message', (query, from) => {
     if (!dropped()) socket.send(answerTo(query), from.port, from.address);
   });
-  socket.bind(0, ADDRESS, () => process.send?.(socket.address().port));
+  socket.bind(port, ADDRESS, () => process.send?.(socket.address().port));
   process.on('disconnect', () => socket.close());
 }
 
@@ -168,7 +168,7 @@ async function main(values: Readonly<Record<string, string>>): Promise<void> {
 
 const [mode, first, second, third, fourth] = process.argv.slice(2);
 const familyOf = (word: string): Family => (word === '4' ? 4 : word === '6' ? 6 : 'any');
-if (mode === '--serve') serve(Number(first), Number(second));
+if (mode === '--serve') serve(Number(first), Number(second), Number(third ?? 0));
 else if (mode === '--measure') await measure(Number(first), Number(second), Number(third), familyOf(fourth!));
 else {
   const option = (by: string) => ({ type: 'string' as const, default: by });

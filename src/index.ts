@@ -38,10 +38,13 @@ export type { LockHolder, LockOptions } from './fleet/lock.ts';
 export type { FleetOptions, RunOptions } from './fleet/options.ts';
 export type { EachOptions } from './fleet/own_job.ts';
 export type { AnswerSource, LoginHost, PasswordSource } from './fleet/passwords.ts';
-export { type Ping, type PingSummary, ping } from './fleet/ping.ts';
+export { type Ping, ping } from './fleet/ping.ts';
 export type { PingOptions } from './fleet/ping_options.ts';
+export { type RecordedPing, recordedPing } from './fleet/ping_replay.ts';
+export type { PingSummary } from './fleet/ping_totals.ts';
 export { parseExtract } from './fleet/polling/extract.ts';
 export type { PollOptions } from './fleet/polling/options.ts';
+export { type PolledPing, type PollPingOptions, pollPing } from './fleet/polling/poll_ping.ts';
 export { type JournalOptions, openJournal, pruneDaily, type Replay, type RunJournal, replay } from './fleet/records.ts';
 export type { AllOptions, Run, RunStatus } from './fleet/run.ts';
 export type { SelectionOptions } from './fleet/selection_options.ts';
@@ -82,6 +85,7 @@ export type {
   Who,
 } from './journal/journal.ts';
 export { isSelected, parseRunReference, type RunReference } from './journal/selection.ts';
+export type { SweepReader } from './journal/sweeps.ts';
 export { whoRuns } from './journal/who.ts';
 export type { ManyProbes, PingChunk } from './ping/chunk.ts';
-export { ADDRESS_STATES, type AddressState } from './ping/state.ts';
+export { ADDRESS_STATES, type AddressState, outcomeOf } from './ping/state.ts';

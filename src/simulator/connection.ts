@@ -141,7 +141,7 @@ function serveSsh(socket: Socket, setting: ConnectionSetting): void {
         });
         return track(running, session, command);
       },
-      closed: () => socket.end(),
+      closed: () => stream.end(),
     },
   );
   let received = 0;

@@ -51,6 +51,17 @@ describe('faults', () => {
     }
   });
 
+  it.each(['auth-refused', 'no-sessions', 'exec-refused', 'exit-1', 'killed', 'no-status'] as const)(
+    '%s ends alike on hosts far away: what was said last arrives before the end',
+    async (name) => {
+      await using simulated = await simulate({ hosts: 2, faults: { [name]: 1 }, latencyMs: 5 });
+      await using hosts = fleet(simulated.options);
+      for (const { outcome } of await hosts.run('echo hello').all()) {
+        expect(outcomeLabel(outcome)).toBe(CASES[name].label);
+      }
+    },
+  );
+
   it('an unknown host key stops the host under strict', async () => {
     await using simulated = await simulate({ hosts: 2 });
     await using hosts = fleet({ ...simulated.options, knownHosts: '/dev/null' });

@@ -326,7 +326,7 @@ export async function startRun(
     title,
     planned: plan.planned ?? plan.count,
   });
-  const recording = journal && new Recording(journal, request.round);
+  const recording = journal && new Recording(journal, request.round, options.polling !== undefined);
   try {
     const accounting = new Accounting(run);
     const { polling } = options;

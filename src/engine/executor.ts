@@ -30,10 +30,10 @@ export interface RunRequest {
 
 export interface ExecutorHooks {
   /**
-   * Records that a task is about to begin; it begins once this has resolved. Where it rejects the task ends as `not-run`, and the
-   * caller stops the run. @default nothing is recorded
+   * Records that a task is about to begin; it begins once this has resolved, or at once where there is nothing to wait for. Where it
+   * rejects the task ends as `not-run`, and the caller stops the run. @default nothing is recorded
    */
-  claim?(index: number, attempt: number): Promise<void>;
+  claim?(index: number, attempt: number): Promise<void> | undefined;
   onStart(event: TaskStartEvent): void;
   /** Gather mode `stream`; false holds the task's output back until `resume(index)` of the run. */
   onOutput(event: TaskOutputEvent): boolean;

@@ -138,19 +138,22 @@ export class Performance implements TaskContext, OutputSink, Gated, Held {
     else if (hooks.claim === undefined || this.#recorded) this.#pass();
     else {
       const again = (): void => this.openGate();
+      const claimed = this.#claimed(hooks.claim);
       // Without a record nothing begins; the caller stops the run.
-      this.#claimed(hooks.claim).then(again, () => this.halt('guard'));
+      if (claimed !== undefined) claimed.then(again, () => this.halt('guard'));
+      else this.#pass();
     }
   }
 
-  /** Asks for the record of the start, once. */
-  #claimed(claim: NonNullable<ExecutorHooks['claim']>): Promise<void> {
-    if (this.#claim === undefined) {
-      this.#claim = claim(this.target.index, this.#performer.attempt).then(() => {
+  /** Asks for the record of the start, once; undefined: nothing is to be waited for. */
+  #claimed(claim: NonNullable<ExecutorHooks['claim']>): Promise<void> | undefined {
+    if (this.#claim === undefined && !this.#recorded) {
+      this.#claim = claim(this.target.index, this.#performer.attempt)?.then(() => {
         this.#recorded = true;
       });
+      if (this.#claim === undefined) this.#recorded = true;
       // It may fail before the job is at the gate.
-      this.#claim.catch(() => {});
+      this.#claim?.catch(() => {});
     }
     return this.#claim;
   }

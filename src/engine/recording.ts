@@ -22,6 +22,8 @@ export class Recording {
   /** Set as soon as there is one: nothing begins before. */
   run: RecordedRun | undefined = undefined;
   readonly #journal: JournalWriter;
+  /** What a round does the next one does again: nothing waits for the record of its start. */
+  readonly #repeated: boolean;
   #round: number;
   /** Tasks whose output waits for the journal, and those whose consumer is full: only what is in neither goes on. */
   readonly #behind = new Set<number>();
@@ -30,8 +32,9 @@ export class Recording {
   #failure: string | undefined = undefined;
   #closed: Promise<void> | undefined = undefined;
 
-  constructor(journal: JournalWriter, round: number) {
+  constructor(journal: JournalWriter, round: number, repeated: boolean) {
     this.#journal = journal;
+    this.#repeated = repeated;
     this.#round = round;
   }
 
@@ -49,8 +52,12 @@ export class Recording {
     }
   }
 
-  /** Resolves when the start of the task is recorded. Where it cannot be, nothing else begins either. */
-  claim(index: number, attempt: number): Promise<void> {
+  /** Resolves when the start of the task is recorded; undefined: it may begin. Where it cannot be, nothing else begins either. */
+  claim(index: number, attempt: number): Promise<void> | undefined {
+    if (this.#repeated) {
+      this.#journal.note(index, attempt, this.#round);
+      return undefined;
+    }
     const claimed = this.#journal.claim(index, attempt, this.#round);
     // Tasks of one commit share a promise.
     if (claimed !== this.#watched) {

@@ -6,7 +6,8 @@
  *   crashed (from running), ended ──resume──▶ running     `crashed` from `open`: nothing began, it is to be run again
  *
  * The claim is a gate: `claim` resolves once the start of a task is on disk, and only then may its request leave. What was
- * claimed and has no result may have run: `lost(crash)`. What was not claimed has not begun.
+ * claimed and has no result may have run: `lost(crash)`. What was not claimed has not begun. Rounds of a polled run only note
+ * starts, since what they do is done again by the next round: there, what began in the last 25 ms may be missing.
  *
  * A killed process loses nothing that was confirmed: commits are in the kernel's hands. A loss of power loses no claim that
  * was confirmed, since each group with claims is synced, but may lose the last results; their tasks are then `lost(crash)`,
@@ -63,6 +64,11 @@ export interface JournalWriter {
    * task must not begin then.
    */
   claim(index: number, attempt: number, round?: number): Promise<void>;
+  /**
+   * The same for a task that begins at once, whatever becomes of its record: for what is repeated anyway. It is committed with
+   * the results, 25 ms later, and not synced.
+   */
+  note(index: number, attempt: number, round?: number): void;
   /**
    * Output ahead of its result, for results that do not carry it (gather `stream`). The bytes are copied. A promise: wait
    * for it before giving more.

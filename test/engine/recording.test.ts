@@ -5,8 +5,11 @@ import type { RunEvent } from '../../src/contracts/events.ts';
 import type { Summary } from '../../src/contracts/summary.ts';
 import type { TaskResult } from '../../src/contracts/task.ts';
 import { type StartOptions, startRun } from '../../src/engine/engine.ts';
+import type { Executor } from '../../src/engine/executor.ts';
 import { InlineExecutor } from '../../src/engine/inline_executor.ts';
 import type { Plan } from '../../src/engine/plan.ts';
+import { PollingExecutor } from '../../src/engine/polling/polling_executor.ts';
+import { Rounds } from '../../src/engine/polling/rounds.ts';
 import { untouchedResult } from '../../src/engine/task_outcome.ts';
 import type { JournalWriter } from '../../src/journal/journal.ts';
 import { ManualClock, settle } from '../util/manual_clock.ts';
@@ -29,6 +32,10 @@ class FakeJournal implements JournalWriter {
 
   claim(index: number, attempt: number): Promise<void> {
     return this.#note(`claim ${index}.${attempt}`) ?? Promise.resolve();
+  }
+
+  note(index: number, attempt: number): void {
+    this.#note(`start ${index}.${attempt}`);
   }
 
   output(index: number, _stream: string, bytes: Uint8Array): Promise<void> | undefined {
@@ -76,13 +83,19 @@ function setUp() {
   const executor = new InlineExecutor({ kinds: KINDS, transports, clock, random: () => 0.5 });
   const log: string[] = [];
   const journal = new FakeJournal(log);
-  const start = (names: readonly string[], overrides?: Overrides, options?: Partial<StartOptions>, plan?: Plan) => {
+  const start = (
+    names: readonly string[],
+    overrides?: Overrides,
+    options?: Partial<StartOptions>,
+    plan?: Plan,
+    on: Executor = executor,
+  ) => {
     const listener = (event: RunEvent): void => {
       const of = event.type === 'task:end' ? ` ${event.result.index}` : 'index' in event ? ` ${event.index}` : '';
       log.push(`${event.type}${of}`);
     };
     const request = { ...requestOf(planOf(names), overrides), ...(plan && { plan }) };
-    return startRun(executor, request, listener, { title: 'true', clock, journal, ...options });
+    return startRun(on, request, listener, { title: 'true', clock, journal, ...options });
   };
   return { clock, transport, executor, log, journal, start };
 }
@@ -106,6 +119,18 @@ describe('a run that is recorded', () => {
     ]);
     expect(journal.summary).toEqual(summary);
     expect(journal.bytes).toBe('out of ok.0\n'.length);
+  });
+
+  test('rounds note their starts, which wait for nothing', async () => {
+    const { clock, executor, start, log } = setUp();
+    const rules = { everyMs: 1000, jitterMs: 0, rounds: 1 };
+    const polling = {
+      executor: new PollingExecutor(executor, { rules, clock }),
+      rounds: new Rounds({ run: 'r1', rules, count: 1, failAfter: 1, clock }),
+    };
+    const run = await start(['ok.0'], {}, { polling }, undefined, polling.executor);
+    expect((await run.summary).outcomes.ok).toBe(1);
+    expect(log.filter((word) => /claim|start 0|result/.test(word))).toEqual(['start 0.1', 'task:start 0', 'result 0']);
   });
 
   test('a journal that is behind holds results back', async () => {

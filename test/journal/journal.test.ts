@@ -376,6 +376,31 @@ describe('rounds', () => {
   });
 });
 
+describe('starts that nobody waits for', () => {
+  it('are claims as soon as they are committed', async () => {
+    const { journal, record, plan } = made(temporary(), { count: 3 });
+    const writer = await journal.create(record, plan);
+    writer.note(0, 1);
+    writer.note(2, 1);
+    await writer.result(result('run-1', 0));
+    await writer.flush();
+    await writer.close();
+    const reader = journal.read('last');
+    expect([...reader.tasks()].map(({ outcome }) => outcome.kind)).toEqual(['ok', 'not-run', 'lost']);
+    reader.close();
+  });
+
+  it('are nothing once the journal is closed', async () => {
+    const { journal, record, plan } = made(temporary(), { count: 1 });
+    const writer = await journal.create(record, plan);
+    await writer.close();
+    writer.note(0, 1);
+    const reader = journal.read('last');
+    expect([...reader.tasks()].map(({ outcome }) => outcome.kind)).toEqual(['not-run']);
+    reader.close();
+  });
+});
+
 describe('the folder', () => {
   it('lists newest first, and names runs by id, last and -N', async () => {
     const folder = temporary();

@@ -147,15 +147,25 @@ export class SqliteWriter implements JournalWriter {
 
   claim(index: number, attempt: number, round = 0): Promise<void> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    this.#packClaim(index, attempt, round);
+    this.#claims ??= defer();
+    const { promise } = this.#claims;
+    this.#added();
+    return promise;
+  }
+
+  note(index: number, attempt: number, round = 0): void {
+    if (this.#dead !== undefined) return;
+    this.#packClaim(index, attempt, round);
+    this.#added();
+  }
+
+  #packClaim(index: number, attempt: number, round: number): void {
     checkTask(index, round);
     this.#packer.u8(TAG.claim);
     this.#packer.u32(round);
     this.#packer.u32(index);
     this.#packer.u32(attempt);
-    this.#claims ??= defer();
-    const { promise } = this.#claims;
-    this.#added();
-    return promise;
   }
 
   output(index: number, stream: StreamName, bytes: Uint8Array, round = 0): Promise<void> | undefined {

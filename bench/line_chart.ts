@@ -97,7 +97,7 @@ function axes(panels: readonly Panel[], which: 'x' | 'y') {
 
 function series(panels: readonly Panel[], named: ReadonlyMap<string, string>) {
   return panels.flatMap((panel, at) =>
-    panel.lines.map((line) => ({
+    panel.lines.map((line, nth) => ({
       type: 'line' as const,
       name: line.label,
       xAxisIndex: at,
@@ -111,7 +111,8 @@ function series(panels: readonly Panel[], named: ReadonlyMap<string, string>) {
         label: {
           show: x === line.mark,
           formatter: short(x),
-          position: 'top' as const,
+          // Two lines often have one knee: their numbers must not lie on each other.
+          position: nth === 0 ? ('top' as const) : ('bottom' as const),
           color: named.get(line.label)!,
           fontWeight: 'bold' as const,
         },

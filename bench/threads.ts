@@ -18,8 +18,9 @@ import { HostPlan } from '../src/engine/host_plan.ts';
 import { InlineExecutor } from '../src/engine/inline_executor.ts';
 import { jobKinds } from '../src/fleet/kinds.ts';
 import { resolveFleet, resolveRun } from '../src/fleet/options.ts';
+import { Router } from '../src/fleet/reach/router.ts';
 import { selectHosts } from '../src/fleet/selection.ts';
-import { makeFleetThread } from '../src/fleet/thread_parts.ts';
+import { type FleetThreadData, makeFleetThread } from '../src/fleet/thread_parts.ts';
 import { openThreads } from '../src/fleet/threads.ts';
 import type { FleetOptions } from '../src/index.ts';
 import { simulate } from '../test/kit/fleet.ts';
@@ -54,19 +55,35 @@ const clock: Clock = {
   },
 };
 
+/** As the main thread has it. No name is looked up: the hosts are addresses. */
+function openRouter(options: FleetOptions): Promise<Router> {
+  const lookup = () => Promise.reject(new Error('nothing is looked up here'));
+  return Router.open(options, { setTimer: clock.setTimer, warn: console.error, jump: [], lookup });
+}
+
 async function executorOf({ mode, options }: Order): Promise<Executor> {
   if (mode === 'main') {
     // The same parts as in a thread, without one.
-    const data = { options, passphrase: false, passwords: false, answer: false };
+    const keys = new Map();
+    const data: FleetThreadData = {
+      options,
+      passphrase: false,
+      passwords: false,
+      answer: false,
+      keys,
+      warm: undefined,
+    };
     const parts = await makeFleetThread(data, { ask: async () => undefined, tell: () => {}, on: () => {} });
     return new InlineExecutor({ kinds: jobKinds(), transports: parts.transports, clock, random: Math.random });
   }
   const threads = mode === 'one thread' ? 1 : 2;
+  let router: Router | undefined;
   return openThreads({
     options: { ...options, threads },
     clock,
     warn: (text) => console.error(text),
-    router: () => Promise.reject(new Error('nobody learns here')),
+    // Threads ask it for known_hosts, once.
+    router: async () => (router ??= await openRouter(options)),
     passwords: () => undefined,
     answer: undefined,
   });

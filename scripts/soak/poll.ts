@@ -149,11 +149,17 @@ function judge({ rounds, done, opened }: Watch, course: Course): Finding {
   const measured = [
     `${course.rounds} rounds: ${cpu.toFixed(3)} ms CPU a poll`,
     `${early.toFixed(0)} MB after round ${settled}, ${late.toFixed(0)} MB at the end (${growth.toFixed(3)} ×)`,
+    `heap at its least ${leastHeap(rounds.slice(settled, away))} MB before the restart, ${leastHeap(rounds.slice(away + 3))} after`,
     `${last.overruns} overruns, ${stale} stale, the longest round ${longest.toFixed(1)} s`,
     `restart: ${most} connections in the fullest second, ${last.up} back up`,
     ...(broken.length > 0 ? [`outside: ${broken.join(', ')}`] : []),
   ].join('; ');
   return { measured, passed: broken.length === 0 };
+}
+
+/** What is live: between two collections there is garbage on top of it, and the resident set keeps room for both. */
+function leastHeap(rounds: readonly ClientNews[]): string {
+  return Math.min(...rounds.map(({ heapMb }) => heapMb)).toFixed(0);
 }
 
 /** Of half a minute or so: single samples differ by when the scavenger last came. */

@@ -88,7 +88,8 @@ const myriad: Client = {
   prepare: async () => version([process.execPath, existingMyriad(), '--version'], 'dist/cli/main.js --version failed'),
   command: (site, fanout, options = []) => ({
     argv: [
-      ...[process.execPath, MYRIAD, 'run', '-w', site.set, '-l', site.user, '-p', `${site.port}`],
+      // By its first line, as users start it.
+      ...[MYRIAD, 'run', '-w', site.set, '-l', site.user, '-p', `${site.port}`],
       ...['--identity', site.identity, '--known-hosts', site.knownHosts, '-F', 'none', '--host-keys', 'strict'],
       ...['-f', `${fanout}`, '--yes', '--output', 'text', '-q', '--progress', 'never', ...options, '--', site.command],
     ],

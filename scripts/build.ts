@@ -10,7 +10,7 @@ const FRESH = 'dist.new';
 const SCHEMA = 'contracts/events.schema.json';
 const COMMAND = `${FRESH}/cli/main.js`;
 /** Without the two dashes node takes its own options, as --env-file, from the words of a command that is to run elsewhere. */
-const SHEBANG = '#!/usr/bin/env -S node --\n';
+const SHEBANG = '#!/usr/bin/env -S node --max-semi-space-size=8 --\n';
 
 rmSync(FRESH, { recursive: true, force: true });
 const declared = spawnSync('tsc', ['-p', 'tsconfig.build.json', '--outDir', FRESH], {

@@ -69,7 +69,10 @@ async function runCli(
   writeFileSync(meter, `process.on('exit', () => ${write});`);
   // The figures are of the client alone: what the journal costs is measured by bench/growth.ts.
   const journal = verb === 'run' ? ['--no-journal'] : [];
-  const argv = ['--require', meter, CLI, verb, '--progress', 'never', '--yes', ...journal, ...args];
+  // As its first line starts it for users.
+  const [first = ''] = readFileSync(CLI, 'utf8').split('\n', 1);
+  const flags = first.split(' ').filter((word) => word.startsWith('--') && word !== '--');
+  const argv = [...flags, '--require', meter, CLI, verb, '--progress', 'never', '--yes', ...journal, ...args];
   const env = { ...process.env, MYRIAD_SETTINGS: 'none' };
   const signal = AbortSignal.any([room.signal, AbortSignal.timeout(CLIENT_LIMIT)]);
   const started = performance.now();

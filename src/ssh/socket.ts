@@ -106,13 +106,14 @@ export class ClientSocket implements ClientStream {
       this.#over = true;
       this.#user.ended(error);
     };
-    socket.once('connect', () => this.#user.connected());
-    socket.once('end', () => {
+    // Each comes once: `once` would take its listener away again, which turns the table of listeners into a slow one.
+    socket.on('connect', () => this.#user.connected());
+    socket.on('end', () => {
       ended();
       socket.destroy();
     });
     socket.on('error', ended);
-    socket.once('close', () => {
+    socket.on('close', () => {
       room.remove(socket);
       ended();
       this.#user = NOBODY;

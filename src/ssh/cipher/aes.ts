@@ -2,7 +2,7 @@
  * AES with a MAC beside it: aes-ctr (RFC 4344 §4) and, with `-etm` and for what leaves, aes-cbc (RFC 4253 §6.3).
  * With `-etm`: MAC over sequence number, length and ciphertext; without: MAC over the plain packet.
  */
-import { type Cipheriv, createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
+import { type Cipheriv, createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Writer } from '../wire.ts';
 import { Mac } from './mac.ts';
 import {
@@ -20,6 +20,10 @@ import {
   unpad,
 } from './packet.ts';
 
+/** For a context that serves a whole connection: 1.2 µs with bytes and 2.7 with a KeyObject on Node 26, 14 and 4 on Node 24. */
+const asKey: (key: Buffer) => Buffer | KeyObject =
+  Number.parseInt(process.versions.node, 10) >= 26 ? (key) => key : createSecretKey;
+
 export class AesSealer implements Sealer {
   readonly #cipher: Cipheriv;
   readonly #mac: Mac;
@@ -28,7 +32,7 @@ export class AesSealer implements Sealer {
 
   constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer, fill: FillRandom) {
     // Packets are whole blocks: aes-cbc must not hold the last one back for a padding of its own.
-    this.#cipher = createCipheriv(spec.algorithm, createSecretKey(key), iv).setAutoPadding(false);
+    this.#cipher = createCipheriv(spec.algorithm, asKey(key), iv).setAutoPadding(false);
     this.#mac = new Mac(macSpec, macKey);
     this.#etm = macSpec.etm;
     this.#fill = fill;
@@ -36,15 +40,16 @@ export class AesSealer implements Sealer {
 
   seal(packet: Writer, sequence: number, out: Writer): void {
     pad(packet, BLOCK, !this.#etm, this.#fill);
+    const { buffer, length } = packet;
     if (this.#etm) {
-      out.raw(packet.buffer.subarray(0, 4));
-      append(out, this.#cipher.update(packet.buffer.subarray(4, packet.length)));
-      this.#mac.append(sequence, out.buffer.subarray(out.length - packet.length, out.length), out);
+      const start = out.length;
+      out.uint32(length - 4);
+      append(out, this.#cipher.update(buffer.subarray(4, length)));
+      this.#mac.append(sequence, out.buffer, start, out.length, out);
       return;
     }
-    const plain = packet.view();
-    append(out, this.#cipher.update(plain));
-    this.#mac.append(sequence, plain, out);
+    append(out, this.#cipher.update(packet.view()));
+    this.#mac.append(sequence, buffer, 0, length, out);
   }
 }
 
@@ -54,7 +59,7 @@ export class AesEtmOpener implements Opener {
   readonly #opened = newOpened();
 
   constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer) {
-    this.#decipher = createDecipheriv(spec.algorithm, createSecretKey(key), iv).setAutoPadding(false);
+    this.#decipher = createDecipheriv(spec.algorithm, asKey(key), iv).setAutoPadding(false);
     this.#mac = new Mac(macSpec, macKey);
   }
 
@@ -65,7 +70,7 @@ export class AesEtmOpener implements Opener {
 
   open(buffer: Buffer, offset: number, size: number, sequence: number): Opened {
     const end = offset + size - this.#mac.length;
-    this.#mac.check(sequence, buffer.subarray(offset, end), buffer, end);
+    this.#mac.check(sequence, buffer, offset, end, buffer, end);
     const plain = this.#decipher.update(buffer.subarray(offset + 4, end));
     return unpad(this.#opened, plain, 0, plain.length);
   }
@@ -79,7 +84,7 @@ export class CtrOpener implements Opener {
   #first: Buffer | undefined;
 
   constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer) {
-    this.#decipher = createDecipheriv(spec.algorithm, createSecretKey(key), iv);
+    this.#decipher = createDecipheriv(spec.algorithm, asKey(key), iv);
     this.#mac = new Mac(macSpec, macKey);
   }
 
@@ -99,7 +104,7 @@ export class CtrOpener implements Opener {
       end - offset > BLOCK
         ? Buffer.concat([first, this.#decipher.update(buffer.subarray(offset + BLOCK, end))])
         : first;
-    this.#mac.check(sequence, plain, buffer, end);
+    this.#mac.check(sequence, plain, 0, plain.length, buffer, end);
     return unpad(this.#opened, plain, 4, plain.length - 4);
   }
 }

@@ -55,7 +55,7 @@ export class CbcOpener implements Opener {
       const end = offset + length;
       const rest = this.#decipher.update(buffer.subarray(offset + BLOCK, end));
       this.#plain = Buffer.concat([this.#first, rest]);
-      this.#mac.check(sequence, this.#plain, buffer, end);
+      this.#mac.check(sequence, this.#plain, 0, length, buffer, end);
       // What it says of its padding is under the MAC, but comes from the peer all the same.
       unpad(this.#opened, this.#plain, 4, length - 4);
     }

@@ -8,6 +8,19 @@ import type { MacSpec } from './packet.ts';
 const MESSAGE = Buffer.alloc(36_864);
 const OUTER = Buffer.alloc(128 + 64);
 
+/** The first so many bytes of each, for lengths that come again and again: making a view costs as much as a short digest. */
+const messages: (Buffer | undefined)[] = new Array(1024).fill(undefined);
+const outers: (Buffer | undefined)[] = new Array(OUTER.length + 1).fill(undefined);
+
+/** The first `length` bytes of `of`; kept in `views` where it has room for them. */
+function viewOf(of: Buffer, views: (Buffer | undefined)[], length: number): Buffer {
+  const known = views[length];
+  if (known !== undefined) return known;
+  const view = of.subarray(0, length);
+  if (length < views.length) views[length] = view;
+  return view;
+}
+
 /**
  * HMAC (RFC 2104) over the sequence number and one stretch of bytes, of two one-shot digests: 1.2 µs a packet where
  * createHmac takes 2.1 and leaves an object to the collector. Digests travel as latin1, which allocates no buffer.
@@ -32,31 +45,32 @@ export class Mac {
   }
 
   /** One latin1 character a byte. */
-  #digest(sequence: number, bytes: Uint8Array): string {
+  #digest(sequence: number, buffer: Buffer, start: number, end: number): string {
     const block = this.#inner.length;
-    const length = block + 4 + bytes.length;
-    const message = length <= MESSAGE.length ? MESSAGE : Buffer.alloc(length);
+    const whole = block + 4 + end - start;
+    const message = whole <= MESSAGE.length ? viewOf(MESSAGE, messages, whole) : Buffer.alloc(whole);
     message.set(this.#inner);
     message.writeUInt32BE(sequence, block);
-    message.set(bytes, block + 4);
-    const inner = hash(this.#hash, message.subarray(0, length), 'latin1');
+    buffer.copy(message, block + 4, start, end);
+    const inner = hash(this.#hash, message, 'latin1');
     OUTER.set(this.#outer);
     OUTER.write(inner, block, 'latin1');
-    return hash(this.#hash, OUTER.subarray(0, block + inner.length), 'latin1');
+    return hash(this.#hash, viewOf(OUTER, outers, block + inner.length), 'latin1');
   }
 
-  append(sequence: number, bytes: Uint8Array, out: Writer): void {
-    const mac = this.#digest(sequence, bytes);
+  /** The MAC of `buffer` from `start` to `end`, behind what is in `out`. */
+  append(sequence: number, buffer: Buffer, start: number, end: number, out: Writer): void {
+    const mac = this.#digest(sequence, buffer, start, end);
     out.reserve(mac.length);
     out.buffer.write(mac, out.length, 'latin1');
     out.length += mac.length;
   }
 
-  /** Compares without leaking where the first difference is. */
-  check(sequence: number, bytes: Uint8Array, buffer: Buffer, at: number): void {
-    const mac = this.#digest(sequence, bytes);
+  /** The MAC of `buffer` from `start` to `end` against what stands at `at` of `received`, without leaking where they differ. */
+  check(sequence: number, buffer: Buffer, start: number, end: number, received: Buffer, at: number): void {
+    const mac = this.#digest(sequence, buffer, start, end);
     let difference = 0;
-    for (let i = 0; i < mac.length; i++) difference |= mac.charCodeAt(i) ^ buffer[at + i]!;
+    for (let i = 0; i < mac.length; i++) difference |= mac.charCodeAt(i) ^ received[at + i]!;
     if (difference !== 0) throw protocolError('expected a packet with a valid MAC');
   }
 }

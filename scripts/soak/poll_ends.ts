@@ -1,5 +1,6 @@
 /** Both ends of the check `poll`, each in a process of its own that ends with the channel to its parent: `--fleet` and `--client`. */
 import { writeFileSync } from 'node:fs';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { type FleetOptions, fleet } from '../../src/index.ts';
 import { Simulator } from '../../src/simulator/simulator.ts';
 
@@ -36,7 +37,10 @@ export interface ClientNews {
   /** Of the process since its start, user and system. */
   readonly cpuMs: number;
   readonly rssMb: number;
-  readonly heapMb: number;
+  /** Of JavaScript, right after the last collection of all of it; 0: there has been none. */
+  readonly liveMb: number;
+  /** Bytes that buffers hold outside of JavaScript's heap. */
+  readonly buffersMb: number;
   readonly done?: { readonly planned: number; readonly counted: number };
 }
 
@@ -53,18 +57,31 @@ async function beFleet({ hosts, port, knownHosts }: FleetOrder): Promise<void> {
   setInterval(() => tell({}), SAMPLE_MS);
 }
 
+/** Keeps `liveMb`. */
+function watchHeap(): { readonly liveMb: number } {
+  const heap = { liveMb: 0 };
+  const observer = new PerformanceObserver((list) => {
+    const kinds = list.getEntries().map((entry) => (entry as { detail?: { kind?: number } }).detail?.kind);
+    if (kinds.includes(constants.NODE_PERFORMANCE_GC_MAJOR)) heap.liveMb = process.memoryUsage().heapUsed / 2 ** 20;
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  return heap;
+}
+
 async function beClient({ options, everyMs, rounds }: ClientOrder): Promise<void> {
   await using hosts = fleet(options);
   // Rounds that are left out must not make it longer and longer.
   const run = hosts.run('uptime', { everyMs, rounds, runMs: (rounds + 2) * everyMs });
   let last: ClientNews | undefined;
+  const heap = watchHeap();
   run.on((event) => {
     if (event.type !== 'round:end') return;
     const { user, system } = process.cpuUsage();
-    const { rss, heapUsed } = process.memoryUsage();
+    const { rss, arrayBuffers } = process.memoryUsage();
     const { round, outcomes, changes, overruns, durationMs } = event;
     const { up, stale } = event.hosts;
-    const used = { cpuMs: (user + system) / 1000, rssMb: rss / 2 ** 20, heapMb: heapUsed / 2 ** 20 };
+    const memory = { rssMb: rss / 2 ** 20, liveMb: heap.liveMb, buffersMb: arrayBuffers / 2 ** 20 };
+    const used = { cpuMs: (user + system) / 1000, ...memory };
     last = { round, ok: outcomes.ok, up, stale, changes, overruns, durationMs, ...used };
     process.send?.(last);
   });

@@ -25,7 +25,11 @@ export function addPolls(command: Command, of: 'run' | 'ping' = 'run'): Command 
     .optionsGroup('Polling:')
     .option('--every <time>', 'once more each time it has passed, on connections that stay', duration('--every'))
     .option('--rounds <n>', 'so many times (default: until ^C)', count('--rounds', 1))
-    .option('--jitter <time>', 'over which starts are spread (default: a tenth of --every)', durationOrNone('--jitter'))
+    .option(
+      '--jitter <time>',
+      'over which starts are spread (default: a tenth of --every, up to two fifths for many hosts)',
+      durationOrNone('--jitter'),
+    )
     .option(
       '--changes-only',
       `show hosts that go down${of === 'run' ? ', come up, or answer something else' : ' or come up'}`,

@@ -16,7 +16,7 @@ export interface WarmFleetOptions {
 
 export const WARM_OPTIONS = ['warm', 'warmMs'] as const;
 
-/** 11 KB each: what a process has to spare. */
+/** 15 KB each: what a process has to spare. */
 const AUTO_WARM = 1024;
 
 /**

@@ -7,7 +7,7 @@
  *
  * The claim is a gate: `claim` resolves once the start of a task is on disk, and only then may its request leave. What was
  * claimed and has no result may have run: `lost(crash)`. What was not claimed has not begun. Rounds of a polled run only note
- * starts, since what they do is done again by the next round: there, what began in the last 25 ms may be missing.
+ * starts, since what they do is done again by the next round: there, what began in the last 100 ms may be missing.
  *
  * A killed process loses nothing that was confirmed: commits are in the kernel's hands. A loss of power loses no claim that
  * was confirmed, since each group with claims is synced, but may lose the last results; their tasks are then `lost(crash)`,
@@ -66,7 +66,7 @@ export interface JournalWriter {
   claim(index: number, attempt: number, round?: number): Promise<void>;
   /**
    * The same for a task that begins at once, whatever becomes of its record: for what is repeated anyway. It is committed with
-   * the results, 25 ms later, and not synced.
+   * the results, 100 ms later, and not synced.
    */
   note(index: number, attempt: number, round?: number): void;
   /**

@@ -1,5 +1,6 @@
 /** The client's half of a key exchange. */
 
+import { keptCopy } from '../util/kept_bytes.ts';
 import { protocolError } from './errors.ts';
 import {
   clientKeys,
@@ -30,7 +31,7 @@ function resultOf(
   return {
     hash: digest,
     hostKey,
-    signature: Buffer.from(signature),
+    signature: keptCopy(signature),
     deriveKeys: clientKeys(context, method, exchanged.secret, digest),
   };
 }

@@ -58,6 +58,7 @@ export class KexInits {
 
   /** The exchange is over: they are of no use any more. */
   drop(): void {
+    this.#cookie = NOTHING;
     this.#peers = NOTHING;
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { freeBytes } from '../util/free_bytes.ts';
+import { keptRoom } from '../util/kept_bytes.ts';
 import type { ByteStream } from './byte_stream.ts';
 import type { Sealer } from './cipher/packet.ts';
 import { PlainCipher } from './cipher/plain.ts';
@@ -28,8 +29,13 @@ const USUAL_SIZE = 1280;
 const SPARE_SIZE = DUE + 36 * 1024;
 /** Buffers of all connections that wait for the next large write: 3.1 MiB. */
 const MOST_SPARE = 32;
+/** And for the next small one: 320 KiB, or 2 MiB where all have grown. */
+const MOST_SMALL = 256;
+/** What a connection at rest may keep sealed: a CLOSE takes 52 bytes, and 84 with the longest MAC. */
+const REST_SIZE = 96;
 
 const spare: Writer[] = [];
+const small: Writer[] = [];
 
 /** Its bytes have left. */
 function keepSpare(writer: Writer): void {
@@ -38,11 +44,19 @@ function keepSpare(writer: Writer): void {
   else freeBytes(writer.buffer);
 }
 
+/** Its bytes were copied. */
+function keepSmall(writer: Writer): void {
+  if (small.length < MOST_SMALL && writer.buffer.length <= COPIED) small.push(writer.reset());
+}
+
 export class PacketWriter {
   readonly #stream: ByteStream;
   #sealer: Sealer = new PlainCipher();
   #sequence = 0;
   #out: Writer | undefined;
+  /** What was sealed before the connection came to rest; the room for it is kept. */
+  #rested: Buffer | undefined;
+  #restedLength = 0;
   /** Payloads held back, each after its length: many small ones cost no more than their bytes. */
   #held: Writer | undefined;
   #full = false;
@@ -56,12 +70,34 @@ export class PacketWriter {
 
   /** Seals the packet that is in `packet`, after its 5 free bytes. */
   seal(packet: Writer): void {
-    this.#out ??= packet.length > COPIED ? (spare.pop() ?? new Writer(SPARE_SIZE)) : new Writer(USUAL_SIZE);
-    const before = this.#out.length;
-    this.#sealer.seal(packet, this.#sequence, this.#out);
+    const out = this.#begun(packet.length);
+    const before = out.length;
+    this.#sealer.seal(packet, this.#sequence, out);
     this.#sequence = (this.#sequence + 1) >>> 0;
-    this.keyedBytes += this.#out.length - before;
+    this.keyedBytes += out.length - before;
     this.keyedPackets++;
+  }
+
+  /** The buffer that leaves next, with what waits in it; a new one for a packet of `size`. */
+  #begun(size: number): Writer {
+    if (this.#out !== undefined) return this.#out;
+    const large = size > COPIED;
+    const out = large ? (spare.pop() ?? new Writer(SPARE_SIZE)) : (small.pop() ?? new Writer(USUAL_SIZE));
+    if (this.#restedLength > 0) out.raw(this.#rested!.subarray(0, this.#restedLength));
+    this.#restedLength = 0;
+    this.#out = out;
+    return out;
+  }
+
+  /** The connection rests: what is sealed waits in as little room as it takes, and its buffer is for others. */
+  rest(): void {
+    const out = this.#out;
+    if (out === undefined || out.length > REST_SIZE) return;
+    this.#rested ??= keptRoom(REST_SIZE);
+    this.#rested.set(out.view());
+    this.#restedLength = out.length;
+    this.#out = undefined;
+    keepSmall(out);
   }
 
   /** What is sealed from now on is under these keys. `strict`: sequence numbers begin again. */
@@ -94,14 +130,14 @@ export class PacketWriter {
 
   /** Writes out what was sealed. False: so much waits for this peer that it does not read; nothing was written. */
   flush(): boolean {
-    const out = this.#out;
+    const out = this.#restedLength > 0 ? this.#begun(0) : this.#out;
     if (out === undefined || out.length === 0) return true;
     if (this.#stream.waiting + out.length > MOST_UNSENT) return false;
+    this.#out = undefined;
     if (out.length <= COPIED) {
       this.#stream.write(out.copy());
-      out.reset();
+      keepSmall(out);
     } else {
-      this.#out = undefined;
       this.#stream.write(out.view(), () => keepSpare(out));
     }
     return true;
@@ -129,6 +165,7 @@ export class PacketWriter {
   /** Drops what has not been written. */
   drop(): void {
     this.#out = undefined;
+    this.#restedLength = 0;
     this.#held = undefined;
   }
 }

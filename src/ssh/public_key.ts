@@ -1,5 +1,6 @@
 /** Public keys as they come over the wire, of hosts and users, certified or not: imported, checked, remembered. */
 import { createHash, type KeyObject } from 'node:crypto';
+import { keptCopy } from '../util/kept_bytes.ts';
 import { type Certificate, isCertificateType, plainName, readCertificate } from './certificate.ts';
 import { protocolError, SshError } from './errors.ts';
 import { readPlainKey, verifySignature } from './plain_key.ts';
@@ -69,7 +70,7 @@ export class PublicKeyCache {
   }
 
   #parse(blob: Buffer): PublicKey {
-    const copy = Buffer.from(blob);
+    const copy = keptCopy(blob);
     const reader = new Reader(copy);
     const keyType = reader.text();
     try {

@@ -180,6 +180,7 @@ export class TransportLayer {
   /** What `sendLater` has by now is sealed, and leaves in one write with the next packet: nothing of who asked for it is kept. */
   keepLater(): void {
     this.#sendLater();
+    this.#out.rest();
     this.#laterKept = true;
   }
 
@@ -268,9 +269,11 @@ export class TransportLayer {
       }
       const size = this.#in.size(buffer, offset);
       if (size === 0) break;
-      const { plain, start, end } = this.#in.open(buffer, offset, size);
+      const opened = this.#in.open(buffer, offset, size);
       offset += size;
-      this.#dispatch(plain, start, end);
+      this.#dispatch(opened.plain, opened.start, opened.end);
+      // A connection at rest would keep it, until it has become old.
+      opened.plain = NOTHING;
     }
     return offset;
   }

@@ -16,7 +16,7 @@ export interface PollOptions {
   readonly everyMs?: number;
   /** How many there are. @default no end */
   readonly rounds?: number;
-  /** The starts of a round are spread over so many milliseconds, each host at the same place in each round. @default a tenth of everyMs, and no more than 20 ms a task */
+  /** The starts of a round are spread over so many milliseconds, each host at the same place in each round. @default a tenth of everyMs, or as much as two fifths of it for no more than 2,500 starts a second; no more than 20 ms a task */
   readonly jitterMs?: number;
   /** Failures in a row after which a host counts as down; one answer, and it is up. @default 1 */
   readonly failAfter?: number;
@@ -70,8 +70,14 @@ export interface MetricsPlace {
 /** Timers are good for 24 days. */
 const MOST_EVERY_MS = 7 * 86_400_000;
 const LEAST_EVERY_MS = 10;
-/** Of the period. */
+/** Of the period: that much, and where starts would be closer together than `LEAST_GAP_MS`, up to that much. */
 const JITTER = 0.1;
+const MOST_JITTER = 0.4;
+/**
+ * Starts that come faster than they are dealt with pile up: what 10,000 hosts in one second have under way at once outlives two
+ * collections of garbage, and 5 KB a task become old with it, 1 KB where they have four seconds. The rest of a period is for their answers.
+ */
+const LEAST_GAP_MS = 0.4;
 /** Fifty starts a second are not at once. */
 const JITTER_A_TASK_MS = 20;
 /** Rounds that have a place in a journal. */
@@ -91,7 +97,7 @@ export function resolvePolling(
   between('everyMs', everyMs, LEAST_EVERY_MS, MOST_EVERY_MS);
   const {
     rounds = MOST_ROUNDS,
-    jitterMs = Math.min(everyMs * JITTER, tasks * JITTER_A_TASK_MS),
+    jitterMs = usualJitter(everyMs, tasks),
     failAfter = 1,
     upWhen = 'answered',
     keepRounds,
@@ -118,6 +124,11 @@ export function resolvePolling(
     onChange,
     metrics: options.metrics === undefined ? undefined : metricsPlace(options.metrics),
   };
+}
+
+function usualJitter(everyMs: number, tasks: number): number {
+  const spread = Math.max(everyMs * JITTER, Math.min(everyMs * MOST_JITTER, tasks * LEAST_GAP_MS));
+  return Math.min(spread, tasks * JITTER_A_TASK_MS);
 }
 
 /** What was asked for by name stays as it is. */

@@ -21,7 +21,7 @@ import type { Answer, Request, WriterData } from './protocol.ts';
 const BATCH_MS = 10;
 const BURST = 32;
 /** Results that no claim takes along wait so long: nobody waits for them. */
-const RESULTS_MS = 25;
+const RESULTS_MS = 100;
 const GROUP_RECORDS = 256;
 const GROUP_BYTES = 256 * 1024;
 /** Bytes on their way to the thread; above this `result` and `output` ask to wait. */

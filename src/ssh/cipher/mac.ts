@@ -1,5 +1,6 @@
 /** Message authentication: HMAC. */
 import { hash } from 'node:crypto';
+import { keptRoom } from '../../util/kept_bytes.ts';
 import { protocolError } from '../errors.ts';
 import type { Writer } from '../wire.ts';
 import type { MacSpec } from './packet.ts';
@@ -36,8 +37,8 @@ export class Mac {
     const block = spec.hash === 'sha512' ? 128 : 64;
     this.#hash = spec.hash;
     this.length = spec.keyLength;
-    this.#inner = Buffer.alloc(block, 0x36);
-    this.#outer = Buffer.alloc(block, 0x5c);
+    this.#inner = keptRoom(block).fill(0x36);
+    this.#outer = keptRoom(block).fill(0x5c);
     for (let i = 0; i < key.length; i++) {
       this.#inner[i]! ^= key[i]!;
       this.#outer[i]! ^= key[i]!;

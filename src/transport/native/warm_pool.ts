@@ -13,7 +13,7 @@
  *
  * Connections of one age would all be made anew at one time: each lives for between half of `ageMs` and all of it, by when it was made.
  *
- * `most` bounds it: a connection at rest takes 11 KB and one descriptor, nothing is sent on it, and it does not keep the process.
+ * `most` bounds it: a connection at rest takes 15 KB and one descriptor, nothing is sent on it, and it does not keep the process.
  */
 import type { Clock } from '../../contracts/limits.ts';
 import { type Route, routeId } from './route.ts';
@@ -44,11 +44,28 @@ export interface Kept<C extends Restable> {
   readonly bornAt: number;
 }
 
-interface Entry<C extends Restable> {
-  readonly kept: Kept<C>;
-  readonly dueAt: number;
+/**
+ * One a connection, made when it rests for the first time: what is made anew each time it rests becomes old with it, and waits
+ * for a collection of all memory.
+ */
+class Entry<C extends Restable> implements Kept<C> {
+  readonly client: C;
+  readonly route: Route;
+  readonly address: string;
+  readonly bornAt: number;
+  readonly gone: () => void;
+  dueAt = 0;
   /** To the same name, at rest for longer. */
-  next: Entry<C> | undefined;
+  next: Entry<C> | undefined = undefined;
+
+  constructor({ client, route, address, bornAt }: Kept<C>, remove: (entry: Entry<C>) => void) {
+    this.client = client;
+    this.route = route;
+    this.address = address;
+    this.bornAt = bornAt;
+    const gone = (): void => remove(this);
+    this.gone = gone;
+  }
 }
 
 /** Connections that are due are looked for so often at most. */
@@ -65,6 +82,7 @@ export class WarmPool<C extends Restable> {
   readonly #entries = new Map<string, Entry<C>>();
   /** Routes to hosts that refused a second session. */
   readonly #single = new Set<string>();
+  readonly #removeEntry: (entry: Entry<C>) => void;
   #size = 0;
   #sweep: { cancel(): void } | undefined;
   #sweepAt = Number.POSITIVE_INFINITY;
@@ -75,6 +93,8 @@ export class WarmPool<C extends Restable> {
     this.#most = options.most;
     this.#idleMs = options.idleMs ?? 60_000;
     this.#ageMs = options.ageMs ?? 600_000;
+    const removeEntry = (entry: Entry<C>): void => this.#remove(entry);
+    this.#removeEntry = removeEntry;
   }
 
   /** From here on it keeps as much as that, where it kept less. What is there has its time. */
@@ -88,15 +108,17 @@ export class WarmPool<C extends Restable> {
     return this.#size;
   }
 
-  /** Keeps a connection that nobody uses. False: it is not kept, and still the caller's. */
+  /** Keeps a connection that nobody uses; `kept` is what `take` gave, where it did. False: it is not kept, and still the caller's. */
   put(kept: Kept<C>): boolean {
     if (this.#closed || this.#size >= this.#most || !keepable(kept.route)) return false;
     const now = this.#clock.now();
     const dueAt = Math.min(now + this.#idleMs, kept.bornAt + this.#ageMs * lifeOf(kept.bornAt));
     if (dueAt <= now || (this.#single.size > 0 && this.#single.has(routeId(kept.route)))) return false;
     const { name } = kept.route;
-    const entry: Entry<C> = { kept, dueAt, next: this.#entries.get(name) };
-    if (!kept.client.rest(() => this.#remove(entry))) return false;
+    const entry = kept instanceof Entry ? (kept as Entry<C>) : new Entry(kept, this.#removeEntry);
+    if (!kept.client.rest(entry.gone)) return false;
+    entry.dueAt = dueAt;
+    entry.next = this.#entries.get(name);
     this.#entries.set(name, entry);
     this.#size += 1;
     this.#sweepBy(dueAt, now);
@@ -108,9 +130,10 @@ export class WarmPool<C extends Restable> {
     if (this.#size === 0) return undefined;
     const now = this.#clock.now();
     for (let entry = this.#entries.get(route.name); entry !== undefined; entry = entry.next) {
-      if (entry.dueAt <= now || !sameLogin(entry.kept.route, route)) continue;
+      if (entry.dueAt <= now || !sameLogin(entry.route, route)) continue;
       this.#remove(entry);
-      return entry.kept;
+      entry.next = undefined;
+      return entry;
     }
     return undefined;
   }
@@ -118,7 +141,7 @@ export class WarmPool<C extends Restable> {
   /** One of this route's turned out dead: the others are hardly better. */
   drop(route: Route): void {
     for (let entry = this.#entries.get(route.name); entry !== undefined; entry = entry.next) {
-      if (sameLogin(entry.kept.route, route)) this.#end(entry);
+      if (sameLogin(entry.route, route)) this.#end(entry);
     }
   }
 
@@ -141,12 +164,12 @@ export class WarmPool<C extends Restable> {
 
   #end(entry: Entry<C>): void {
     this.#remove(entry);
-    entry.kept.client.close();
+    entry.client.close();
   }
 
   /** Again is nothing. `entry.next` stays: who walks along is not lost. */
   #remove(entry: Entry<C>): void {
-    const { name } = entry.kept.route;
+    const { name } = entry.route;
     let before: Entry<C> | undefined;
     let at = this.#entries.get(name);
     while (at !== undefined && at !== entry) {

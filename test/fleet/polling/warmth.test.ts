@@ -48,3 +48,12 @@ it('a few hosts are not spread over a long time', () => {
   expect(resolvePolling({ everyMs: 60_000 }, 10_000)?.rules.jitterMs).toBe(6000);
   expect(resolvePolling({}, 3)).toBeUndefined();
 });
+
+it('many hosts are not asked more than 2,500 a second as long as two fifths of a period are enough for that', () => {
+  const jitterOf = (everyMs: number, tasks: number) => resolvePolling({ everyMs }, tasks)?.rules.jitterMs;
+  expect(jitterOf(10_000, 1000)).toBe(1000);
+  expect(jitterOf(10_000, 5000)).toBe(2000);
+  expect(jitterOf(10_000, 10_000)).toBe(4000);
+  expect(jitterOf(10_000, 100_000)).toBe(4000);
+  expect(resolvePolling({ everyMs: 10_000, jitterMs: 700 }, 10_000)?.rules.jitterMs).toBe(700);
+});

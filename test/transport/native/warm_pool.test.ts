@@ -94,6 +94,37 @@ describe('keeping', () => {
     expect(client.closed).toBe(0);
   });
 
+  it('takes back what it gave as the same thing, so that nothing is made anew each round', () => {
+    const { clock, pool, put } = setup(10, 1000);
+    const { client } = put(routeTo('a'));
+    const first = pool.take(routeTo('a'))!;
+    const gone = client.gone;
+    for (let round = 0; round < 3; round++) {
+      clock.pass(600);
+      expect([pool.put(first), pool.size]).toEqual([true, 1]);
+      expect(client.gone).toBe(gone);
+      expect([pool.take(routeTo('a')), pool.size]).toEqual([first, 0]);
+    }
+    // Its time counts from when it rests last.
+    pool.put(first);
+    clock.pass(2000);
+    expect([client.closed, pool.size]).toEqual([1, 0]);
+  });
+
+  it('does not miss one that rests again, is over, or comes among others of its host', () => {
+    const { pool, put } = setup();
+    const clients = [put(routeTo('a')).client, put(routeTo('a')).client, put(routeTo('a')).client];
+    const last = pool.take(routeTo('a'))!;
+    const middle = pool.take(routeTo('a'))!;
+    expect([last.client, middle.client]).toEqual([clients[2], clients[1]]);
+    pool.put(last);
+    pool.put(middle);
+    clients[2]!.gone!();
+    expect(pool.size).toBe(2);
+    expect([pool.take(routeTo('a'))?.client, pool.take(routeTo('a'))?.client]).toEqual([clients[1], clients[0]]);
+    expect(pool.take(routeTo('a'))).toBeUndefined();
+  });
+
   it('keeps several of one host apart, and gives out the one that came last first', () => {
     const { pool, put } = setup();
     const clients = [put(routeTo('a')).client, put(routeTo('a')).client, put(routeTo('a')).client];

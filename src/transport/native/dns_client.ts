@@ -24,9 +24,9 @@
 import { TimerEntry, type TimerOwner, type TimerSource, TimerWheel } from '../../util/timer_wheel.ts';
 import type { Family } from './addresses.ts';
 import type { Lane } from './dns_lane.ts';
-import { A, AAAA, type Answer, decodeAnswer, encodeQuery, type RecordType } from './dns_message.ts';
+import { A, AAAA, type Answer, decodeAnswer, encodeQuery, type RecordType, readdress } from './dns_message.ts';
 import { NameServer, type NameServerUser } from './dns_server.ts';
-import { IdTable } from './id_table.ts';
+import { type Identified, IdTable } from './id_table.ts';
 import type { ResolvConf } from './resolv_conf.ts';
 import type { ResolveFault } from './resolver.ts';
 
@@ -59,51 +59,37 @@ export interface Asker {
 
 export type DnsOptions = Pick<ResolvConf, 'servers' | 'timeoutMs' | 'attempts' | 'rotate' | 'tcp' | 'noAaaa'>;
 
-class Query {
+interface Query extends Identified {
   readonly lookup: Lookup;
   readonly type: RecordType;
-  readonly packet: Buffer;
   server: NameServer;
   /** When it went to the present server first. */
-  since = 0;
-  sends = 0;
+  since: number;
+  sends: number;
   /** How often a server failed. */
-  failures = 0;
+  failures: number;
   tcp: boolean;
-  id = 0;
   /** By which the last copy left; undefined: none did, or it waits for its next round. */
   lane: Lane | undefined;
   /** By which others left: a late answer still counts. */
-  earlier: readonly Lane[] = NONE;
+  earlier: readonly Lane[];
   answer: Answer | undefined;
-
-  constructor(lookup: Lookup, type: RecordType, server: NameServer, tcp: boolean) {
-    this.lookup = lookup;
-    this.type = type;
-    this.packet = encodeQuery(lookup.name, type);
-    this.server = server;
-    this.tcp = tcp;
-  }
-
-  /** Another way is taken, or this one is over; an answer that still comes by it counts. */
-  leaveLane(): void {
-    const { lane } = this;
-    if (lane === undefined) return;
-    this.releaseLane();
-    this.earlier = [...this.earlier, lane];
-  }
-
-  releaseLane(): void {
-    if (this.lane !== undefined) this.lane.load -= 1;
-    this.lane = undefined;
-  }
-
-  leftBy(lane: Lane): boolean {
-    return this.lane === lane || this.earlier.includes(lane);
-  }
 }
 
+/** Another way is taken, or this one is over; an answer that still comes by it counts. */
+function leaveLane(query: Query): void {
+  const { lane } = query;
+  if (lane === undefined) return;
+  lane.load -= 1;
+  query.lane = undefined;
+  query.earlier = [...query.earlier, lane];
+}
+
+const BOTH = [AAAA, A] as const;
+const ONLY_A = [A] as const;
+const ONLY_AAAA = [AAAA] as const;
 const NONE: readonly never[] = [];
+const NOTHING = Buffer.alloc(0);
 
 class Lookup extends TimerEntry {
   readonly name: string;
@@ -113,6 +99,10 @@ class Lookup extends TimerEntry {
   state: 'queued' | 'fresh' | 'late' | 'told' = 'queued';
   /** Empty while it is queued; AAAA first. */
   queries: readonly Query[] = NONE;
+  /** Of those. */
+  unanswered = 0;
+  /** What is sent: the query of either type, made into the other's for each copy. */
+  packet: Buffer = NOTHING;
   /** The present step of the retries. */
   waitMs = 0;
   /**
@@ -192,27 +182,40 @@ export class DnsClient implements TimerOwner, NameServerUser {
   }
 
   #start(lookup: Lookup, now: number): void {
-    const { rotate, noAaaa } = this.#options;
+    const { rotate, noAaaa, tcp } = this.#options;
+    const { family } = lookup;
     const server = this.#pick(rotate ? this.#turn++ : 0, now);
-    lookup.state = 'fresh';
     this.#fresh += 1;
     this.#asked += 1;
-    const want6 = lookup.family !== 4 && !(noAaaa && lookup.family === 'any');
-    const first = this.#open(lookup, want6 ? AAAA : A, server, now);
-    lookup.queries = want6 && lookup.family !== 6 ? [first, this.#open(lookup, A, server, now)] : [first];
+    lookup.state = 'fresh';
+    lookup.packet = encodeQuery(lookup.name, A);
+    const types = family === 6 ? ONLY_AAAA : family === 4 || noAaaa ? ONLY_A : BOTH;
+    const lane = server.lane(tcp, types.length, now);
+    const queries: Query[] = [];
+    for (const type of types) {
+      const query: Query = {
+        id: 0,
+        lookup,
+        type,
+        server,
+        since: now,
+        sends: 1,
+        failures: 0,
+        tcp,
+        lane,
+        earlier: NONE,
+        answer: undefined,
+      };
+      this.#queries.add(query);
+      queries.push(query);
+      readdress(lookup.packet, type, query.id);
+      lane.send(lookup.packet, false);
+    }
+    lookup.queries = queries;
+    lookup.unanswered = types.length;
     lookup.waitMs = server.retryMs;
-    if (lookup.waitMs > SIBLING_MS) lookup.awaits = 'first';
-    this.#arm(lookup, lookup.awaits === 'first' ? SIBLING_MS : lookup.waitMs, now);
-  }
-
-  #open(lookup: Lookup, type: RecordType, server: NameServer, now: number): Query {
-    const query = new Query(lookup, type, server, this.#options.tcp);
-    query.id = this.#queries.add(query);
-    query.packet[0] = query.id >>> 8;
-    query.packet[1] = query.id & 0xff;
-    query.since = now;
-    this.#send(query, now);
-    return query;
+    lookup.awaits = 'first';
+    this.#wheel.arm(lookup, Math.min(SIBLING_MS, lookup.deadline - now), now);
   }
 
   /** Fills the window from the queue. */
@@ -250,13 +253,13 @@ export class DnsClient implements TimerOwner, NameServerUser {
   #send(query: Query, now: number): void {
     const { server } = query;
     if (query.lane === undefined || !server.leads(query.lane, query.tcp)) {
-      query.leaveLane();
-      query.lane = server.lane(query.tcp);
-      query.lane.load += 1;
-    }
+      leaveLane(query);
+      query.lane = server.lane(query.tcp, 1, now);
+    } else server.sent(now);
     query.sends += 1;
-    server.sent(now);
-    query.lane.send(query.packet, query.sends > 1);
+    const { packet } = query.lookup;
+    readdress(packet, query.type, query.id);
+    query.lane.send(packet, query.sends > 1);
   }
 
   /** The time of a lookup has come: it is over, or what is missing is asked for again. */
@@ -268,7 +271,7 @@ export class DnsClient implements TimerOwner, NameServerUser {
       return;
     }
     if (lookup.awaits === 'retry') this.#retry(lookup, now);
-    else if (lookup.awaits === 'first' && !hasAnswer(lookup)) {
+    else if (lookup.awaits === 'first' && lookup.unanswered === lookup.queries.length) {
       lookup.awaits = 'retry';
       lookup.waitMs = Math.min(lookup.waitMs, lookup.queries[0]!.server.retryMs);
       this.#arm(lookup, lookup.waitMs - SIBLING_MS, now);
@@ -309,9 +312,10 @@ export class DnsClient implements TimerOwner, NameServerUser {
   }
 
   received(server: NameServer, lane: Lane, message: Buffer): void {
-    const query = this.#queries.get(message.readUInt16BE(0));
-    if (query === undefined || !query.leftBy(lane)) return;
-    const answer = decodeAnswer(message, query.packet, query.type);
+    // One that is too short has no id; it is no answer either.
+    const query = this.#queries.get((message[0]! << 8) | message[1]!);
+    if (query === undefined || (query.lane !== lane && !query.earlier.includes(lane))) return;
+    const answer = decodeAnswer(message, query.lookup.packet, query.type);
     if (answer === undefined) return;
     const now = this.#clock.now();
     server.answered(now - query.since);
@@ -331,7 +335,7 @@ export class DnsClient implements TimerOwner, NameServerUser {
     const why = error.code ?? error.message;
     for (const query of this.#queries.all()) {
       if (query.lane !== lane) continue;
-      query.leaveLane();
+      leaveLane(query);
       this.#failed(query, server, why, now);
     }
   }
@@ -352,8 +356,9 @@ export class DnsClient implements TimerOwner, NameServerUser {
   #answered(query: Query, answer: Answer, now: number): void {
     const { lookup } = query;
     query.answer = answer;
+    lookup.unanswered -= 1;
     this.#forget(query);
-    if (isComplete(lookup)) {
+    if (lookup.unanswered === 0) {
       this.#tell(lookup, this.#resultOf(lookup));
       return;
     }
@@ -364,8 +369,9 @@ export class DnsClient implements TimerOwner, NameServerUser {
 
   /** It is open no longer. */
   #forget(query: Query): void {
-    this.#queries.delete(query.id);
-    query.releaseLane();
+    this.#queries.delete(query);
+    if (query.lane !== undefined) query.lane.load -= 1;
+    query.lane = undefined;
   }
 
   #tell(lookup: Lookup, result: LookupResult): void {
@@ -375,29 +381,37 @@ export class DnsClient implements TimerOwner, NameServerUser {
     lookup.state = 'told';
     this.#size -= 1;
     this.#wheel.cancel(lookup);
-    for (const query of lookup.queries) if (query.answer === undefined) this.#forget(query);
+    if (lookup.unanswered > 0) {
+      for (const query of lookup.queries) if (query.answer === undefined) this.#forget(query);
+    }
     lookup.asker.told(result);
     if (this.#head < this.#queue.length) this.#pump(this.#clock.now());
   }
 
   /** What the answers say together; what is not answered says nothing. */
   #resultOf(lookup: Lookup): LookupResult {
-    const { queries } = lookup;
-    if (heard(queries, 'addresses')) {
-      return {
-        kind: 'addresses',
-        v6: addressesOf(queries, AAAA),
-        v4: addressesOf(queries, A),
-        alias: aliasOf(queries),
-      };
+    let v6: readonly string[] = NONE;
+    let v4: readonly string[] = NONE;
+    let alias: string | undefined;
+    let failed: string | undefined;
+    let denied = 0;
+    for (const { answer, type } of lookup.queries) {
+      if (answer === undefined) continue;
+      if (answer.kind === 'addresses') {
+        if (type === A) v4 = answer.addresses;
+        else v6 = answer.addresses;
+        alias ??= answer.alias;
+      } else if (answer.kind === 'no-name') denied += 1;
+      else if (answer.kind === 'failed') failed ??= answer.why;
     }
+    if (v6.length > 0 || v4.length > 0) return { kind: 'addresses', v6, v4, alias };
     // Servers are known that deny a name for one type and have it for the other.
-    if (heard(queries, 'no-name') && !heard(queries, 'no-address')) return NO_NAME;
-    const failed = queries.find((query) => query.answer?.kind === 'failed')?.answer;
-    if (failed?.kind === 'failed') {
-      return { kind: 'fault', fault: LOCAL.test(failed.why) ? 'local-limit' : 'server', why: failed.why };
+    const bare = lookup.queries.some((query) => query.answer?.kind === 'no-address');
+    if (denied > 0 && !bare) return NO_NAME;
+    if (failed !== undefined) {
+      return { kind: 'fault', fault: LOCAL.test(failed) ? 'local-limit' : 'server', why: failed };
     }
-    if (isComplete(lookup) && queries.length > 0) return NO_ADDRESS;
+    if (lookup.unanswered === 0 && bare) return NO_ADDRESS;
     const why = `no answer from ${this.#servers.join(', ')} within ${this.#budgetMs / 1000} s`;
     return { kind: 'fault', fault: 'silent', why };
   }
@@ -418,31 +432,4 @@ const LOCAL = /: (EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL)$/;
 /** Whether the answer for one type says enough where the other's does not come: addresses, or that there is no such name. */
 function decides(query: Query): boolean {
   return query.answer?.kind === 'addresses' || query.answer?.kind === 'no-name';
-}
-
-function heard(queries: readonly Query[], kind: Answer['kind']): boolean {
-  for (const query of queries) if (query.answer?.kind === kind) return true;
-  return false;
-}
-
-function hasAnswer(lookup: Lookup): boolean {
-  for (const query of lookup.queries) if (query.answer !== undefined) return true;
-  return false;
-}
-
-function isComplete(lookup: Lookup): boolean {
-  for (const query of lookup.queries) if (query.answer === undefined) return false;
-  return true;
-}
-
-function addressesOf(queries: readonly Query[], type: RecordType): readonly string[] {
-  const answer = queries.find((query) => query.type === type)?.answer;
-  return answer?.kind === 'addresses' ? answer.addresses : [];
-}
-
-function aliasOf(queries: readonly Query[]): string | undefined {
-  for (const { answer } of queries) {
-    if (answer?.kind === 'addresses' && answer.alias !== undefined) return answer.alias;
-  }
-  return undefined;
 }

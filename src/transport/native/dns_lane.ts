@@ -7,11 +7,10 @@
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { type Socket as TcpSocket, connect as tcpConnect } from 'node:net';
-import { familyOf } from './addresses.ts';
 import type { ServerAddress } from './resolv_conf.ts';
 
 export interface LaneUser {
-  /** A whole message came, of 12 bytes at least. */
+  /** A whole message came, of any length. */
   received(lane: Lane, message: Buffer): void;
   /** The lane is over: nothing more comes. Called once, never during `send`. */
   failed(lane: Lane, error: NodeJS.ErrnoException): void;
@@ -20,13 +19,13 @@ export interface LaneUser {
 export interface Lane {
   /** Queries that left by it and are open: its user's count. */
   load: number;
-  /** `packet` must stay as it is until it is answered. `again`: it is a copy of one that was not. */
+  /**
+   * `again`: it is a copy of one that was not answered. Afterwards `packet` may be made into the next query of the same lookup:
+   * where the kernel had no room, that one leaves twice, and this one is a lost packet.
+   */
   send(packet: Buffer, again: boolean): void;
   close(): void;
 }
-
-/** The header of every message. */
-const MIN_MESSAGE = 12;
 
 export class UdpLane implements Lane {
   load = 0;
@@ -47,10 +46,18 @@ export class UdpLane implements Lane {
 
   constructor(server: ServerAddress, user: LaneUser) {
     this.#user = user;
-    this.#socket = createSocket(familyOf(server.address) === 6 ? 'udp6' : 'udp4');
+    const family = server.address.includes(':') ? 6 : 4;
+    // Without a `lookup` of ours, all of node:dns would be loaded to find that an address is one.
+    this.#socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      lookup: (address, _options, told) => told(null, address, family),
+    });
     // The resolver's timer keeps the process alive while a name is asked for; an idle socket must not.
     this.#socket.unref();
-    this.#socket.on('message', (message) => this.#received(message));
+    this.#socket.on('message', (message) => {
+      this.#heard = true;
+      user.received(this, message);
+    });
     this.#socket.on('error', (error) => this.#end(error));
     this.#socket.connect(server.port, server.address, (error?: Error) => this.#opened(error));
   }
@@ -59,7 +66,7 @@ export class UdpLane implements Lane {
   send(packet: Buffer, again: boolean): void {
     if (this.#over) return;
     if (again) this.#heard = false;
-    if (this.#early !== undefined) this.#early.push(packet);
+    if (this.#early !== undefined) this.#early.push(Buffer.from(packet));
     else if (this.#heard) this.#socket.send(packet);
     else this.#socket.send(packet, this.#sent);
   }
@@ -78,11 +85,6 @@ export class UdpLane implements Lane {
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const packet of early) this.send(packet, false);
-  }
-
-  #received(message: Buffer): void {
-    this.#heard = true;
-    if (message.length >= MIN_MESSAGE) this.#user.received(this, message);
   }
 
   #end(error: NodeJS.ErrnoException): void {
@@ -140,7 +142,7 @@ export class TcpLane implements Lane {
       if (bytes.length < end) break;
       const message = bytes.subarray(2, end);
       bytes = bytes.subarray(end);
-      if (message.length >= MIN_MESSAGE) this.#user.received(this, message);
+      this.#user.received(this, message);
     }
     this.#rest = bytes;
   }

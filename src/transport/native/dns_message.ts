@@ -19,7 +19,8 @@ const MAX_ALIASES = 8;
 const MAX_RECORDS = 256;
 
 const HEADER = 12;
-const MAX_NAME = 253;
+/** Characters of a name as text. */
+export const MAX_NAME = 253;
 /** Where the name of the question stands: nearly every record points there. */
 const POINTER_TO_QUESTION = 0xc000 | HEADER;
 
@@ -73,6 +74,13 @@ function isNameChar(char: number): boolean {
   );
 }
 
+/** Makes `query` one for `type`, under `id`. */
+export function readdress(query: Buffer, type: RecordType, id: number): void {
+  query[0] = id >>> 8;
+  query[1] = id & 0xff;
+  query[query.length - 3] = type;
+}
+
 /** A query for one type, its id still 0: one question, recursion desired, no extensions. `name` has no fault. */
 export function encodeQuery(name: string, type: number): Buffer {
   const packet = Buffer.allocUnsafe(HEADER + name.length + 6);
@@ -114,26 +122,50 @@ export function recordData(message: Buffer, query: Buffer, type: number): readon
 /** Whether a message answers this question; `truncated`: ask again over TCP. */
 export function answerTo(message: Buffer, query: Buffer): 'no' | 'yes' | 'truncated' {
   if (message.length < HEADER || (message[2]! & 0xf8) !== 0x80 || message.readUInt16BE(4) !== 1) return 'no';
-  if (!sameQuestion(message, query)) return 'no';
+  if (!sameQuestion(message, query, query[query.length - 3]!)) return 'no';
   return (message[2]! & 0x02) === 0 ? 'yes' : 'truncated';
 }
 
 /**
- * Reads what came back with the query's id from the server's address. Undefined: it does not answer this question, and
- * the true answer may still come.
+ * Reads what came back with the query's id from the server's address; `query` asked for the same name, for `type` or another
+ * one. Undefined: it does not answer this question, and the true answer may still come.
  */
 export function decodeAnswer(message: Buffer, query: Buffer, type: RecordType): Answer | undefined {
   // A response to a plain query.
   if (message.length < HEADER || (message[2]! & 0xf8) !== 0x80) return undefined;
   const code = message[3]! & 0x0f;
-  const questions = message.readUInt16BE(4);
+  const questions = (message[4]! << 8) | message[5]!;
   // Servers that cannot read a question, or do not want to, may leave it out.
   if (questions === 0 && code !== 0 && code !== 3) return failure(code);
-  if (questions !== 1 || !sameQuestion(message, query)) return undefined;
+  if (questions !== 1 || !sameQuestion(message, query, type)) return undefined;
   if ((message[2]! & 0x02) !== 0) return TRUNCATED;
   if (code === 3) return NO_NAME;
   if (code !== 0) return failure(code);
-  return readRecords(message, query.length, type);
+  return plainAnswer(message, query.length, type) ?? readRecords(message, query.length, type);
+}
+
+/**
+ * What nearly all answers are: without a record, or with one, an address of the question's own name. Undefined: another one, which
+ * `readRecords` reads, as it would read these. It is a third of the work over a run's first thousand names.
+ */
+function plainAnswer(message: Buffer, at: number, type: RecordType): Answer | undefined {
+  const records = (message[6]! << 8) | message[7]!;
+  if (records === 0) return NO_ADDRESS;
+  const data = at + 12;
+  const size = type === A ? 4 : 16;
+  const plain =
+    records === 1 &&
+    message.length >= data + size &&
+    message[at] === 0xc0 &&
+    message[at + 1] === HEADER &&
+    message[at + 2] === 0 &&
+    message[at + 3] === type &&
+    message[at + 4] === 0 &&
+    message[at + 5] === IN &&
+    message[at + 10] === 0 &&
+    message[at + 11] === size;
+  if (!plain) return undefined;
+  return { kind: 'addresses', addresses: [type === A ? ipv4Text(message, data) : ipv6Text(message, data)] };
 }
 
 function failure(code: number): Answer {
@@ -141,12 +173,13 @@ function failure(code: number): Answer {
 }
 
 /** Byte by byte, letters in either case: some servers write the name their own way. */
-function sameQuestion(message: Buffer, query: Buffer): boolean {
+function sameQuestion(message: Buffer, query: Buffer, type: number): boolean {
+  const name = query.length - 4;
   if (message.length < query.length) return false;
-  for (let i = HEADER; i < query.length; i++) {
+  for (let i = HEADER; i < name; i++) {
     if (message[i] !== query[i] && lower(message[i]!) !== lower(query[i]!)) return false;
   }
-  return true;
+  return message[name] === 0 && message[name + 1] === type && message[name + 2] === 0 && message[name + 3] === IN;
 }
 
 function lower(byte: number): number {

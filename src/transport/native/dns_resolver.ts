@@ -3,11 +3,19 @@
  * the run. `dns.lookup` is not used (four threads: 40 names against a silent server take it 20 s); nor is Node's c-ares,
  * which cannot be told how to ask again: 1,000 names at 1 % loss take it 450 ms longer, `DnsClient` 70.
  *
- * CPU a name, A and AAAA, on two busy cores with Node 26 (`bench/dns.ts`, 1 % lost): 31 µs once compiled, 23 of them on the
- * main thread, and 84 and 44 over the first 1,000 names, half of it V8's compiler threads; A alone 20 and 69. Nearly all of
- * what stays is the kernel's: two datagrams there and back, for which node:dgram has no call that takes several. Pipelined
- * over TCP (`options use-vc`) it is 15, but servers are known that answer a connection's questions one after the other, and
- * networks that have no port 53 but UDP's.
+ * CPU a name in µs, on two busy cores with Node 26, of the whole process (`bench/dns.ts`):
+ *
+ *                                      first 1,000   next 1,000   once compiled
+ *   A and AAAA                              50            25            26
+ *     bare datagrams (`--floor`)            21            20            15
+ *   A alone                                 40            19            16
+ *     bare datagrams                        14            10             8
+ *
+ * The floor is two datagrams there and back, for which node:dgram has no call that takes several; c-ares, whose queries are
+ * native code, takes 18 for A alone and 38 for both. What the first names take more is code that V8 compiles meanwhile, some 70
+ * functions: hence few and large ones here, and no class for a query. Pipelined over TCP (`options
+ * use-vc`) it is 15, but servers are known that answer a connection's questions one after the other, and networks that have no
+ * port 53 but UDP's.
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -16,7 +24,7 @@ import type { SshfpAnswer } from '../../ssh/sshfp.ts';
 import type { TimerSource } from '../../util/timer_wheel.ts';
 import { type Family, familyOf, inOrder, leadsOut } from './addresses.ts';
 import { type Asker, DnsClient, type LookupFault, type LookupResult } from './dns_client.ts';
-import { nameFault } from './dns_message.ts';
+import { MAX_NAME, nameFault } from './dns_message.ts';
 import { SshfpLookup } from './dns_sshfp.ts';
 import { type HostAddresses, parseHosts } from './hosts_file.ts';
 import { candidates, parseResolvConf, type ResolvConf, type ServerAddress } from './resolv_conf.ts';
@@ -37,13 +45,6 @@ export interface DnsResolverOptions {
   readonly hostsFile?: string;
   /** Whether this machine can reach others over IPv6. @default it has an address other than `::1` and link-local ones */
   readonly ipv6?: () => boolean;
-}
-
-/** A promise that is open. */
-interface Waiting {
-  readonly promise: Promise<readonly string[]>;
-  readonly resolve: (addresses: readonly string[]) => void;
-  readonly reject: (error: ResolveError) => void;
 }
 
 /** A name that does not exist, on the clock. */
@@ -76,11 +77,12 @@ export class DnsResolver implements NameResolver {
   resolve(name: string, family: Family): readonly string[] | Promise<readonly string[]> {
     const literal = mayBeLiteral(name) ? familyOf(name) : 0;
     if (literal !== 0) return literalOf(name, literal, family);
-    const id = family === 'any' ? name.toLowerCase() : `${family} ${name.toLowerCase()}`;
+    const lower = name.toLowerCase();
+    const id = family === 'any' ? lower : `${family} ${lower}`;
     const known = this.#known.get(id);
-    if (known === undefined) return this.#find(name, id, family);
+    if (known === undefined) return this.#find(name, lower, id, family);
     if (!(known instanceof Refused)) return known;
-    return known.until > this.#options.clock.now() ? rejected(known.error) : this.#find(name, id, family);
+    return known.until > this.#options.clock.now() ? rejected(known.error) : this.#find(name, lower, id, family);
   }
 
   /**
@@ -108,14 +110,16 @@ export class DnsResolver implements NameResolver {
     this.#client?.close();
   }
 
-  #find(name: string, id: string, family: Family): readonly string[] | Promise<readonly string[]> {
-    const ascii = asciiOf(name);
+  #find(name: string, lower: string, id: string, family: Family): readonly string[] | Promise<readonly string[]> {
+    const usual = lower.length <= MAX_NAME && USUAL.test(lower);
+    const ascii = usual ? lower : asciiOf(name);
     const bare = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
-    const fault = this.#closed ? 'the resolver was closed' : whyNoName(bare);
+    const fault = this.#closed ? 'the resolver was closed' : usual ? undefined : whyNoName(bare);
     if (fault !== undefined) {
       return rejected(new ResolveError(name, this.#closed ? 'closed' : 'name', fault));
     }
-    const here = this.#hostsFile().get(bare) ?? (LOCALHOST.test(bare) ? LOOPBACK : undefined);
+    const here =
+      this.#hostsFile().get(bare) ?? (bare.endsWith('localhost') && LOCALHOST.test(bare) ? LOOPBACK : undefined);
     if (here !== undefined) {
       const addresses = ordered(here, family);
       if (addresses.length > 0) {
@@ -123,10 +127,10 @@ export class DnsResolver implements NameResolver {
         return addresses;
       }
     }
-    const waiting = Promise.withResolvers<readonly string[]>();
-    this.#known.set(id, waiting.promise);
-    new Search(this, name, id, family, candidates(ascii, this.#settings()), waiting).next();
-    return waiting.promise;
+    const search = new Search(this, name, id, family, candidates(ascii, this.#settings()));
+    this.#known.set(id, search.promise);
+    search.next();
+    return search.promise;
   }
 
   /** For `Search`. */
@@ -141,19 +145,16 @@ export class DnsResolver implements NameResolver {
     return this.#ipv6;
   }
 
-  /** For `Search`: the end of it. */
-  found(id: string, addresses: readonly string[], waiting: Waiting): void {
+  /** For `Search`, before it tells others. */
+  found(id: string, addresses: readonly string[]): void {
     this.#known.set(id, addresses);
-    waiting.resolve(addresses);
   }
 
-  /** For `Search`: the end of it. */
-  missed(id: string, error: ResolveError, waiting: Waiting): void {
+  /** For `Search`, before it tells others. */
+  missed(id: string, error: ResolveError): void {
     if (error.fault === 'no-name' || error.fault === 'no-address') {
       this.#known.set(id, new Refused(error, this.#options.clock.now() + REFUSED_MS));
     } else this.#known.delete(id);
-    quiet(waiting.promise);
-    waiting.reject(error);
   }
 
   #hostsFile(): ReadonlyMap<string, HostAddresses> {
@@ -184,7 +185,9 @@ class Search implements Asker {
   readonly #id: string;
   readonly #family: Family;
   readonly #candidates: readonly string[];
-  readonly #waiting: Waiting;
+  readonly promise: Promise<readonly string[]>;
+  #resolve!: (addresses: readonly string[]) => void;
+  #reject!: (error: ResolveError) => void;
   #next = 0;
   /** One of the full names exists, though without an address. */
   #exists: string | undefined;
@@ -192,21 +195,18 @@ class Search implements Asker {
   readonly #first: Family;
   #asking: Family;
 
-  constructor(
-    resolver: DnsResolver,
-    name: string,
-    id: string,
-    family: Family,
-    candidates: readonly string[],
-    waiting: Waiting,
-  ) {
+  constructor(resolver: DnsResolver, name: string, id: string, family: Family, candidates: readonly string[]) {
     this.#resolver = resolver;
     this.#name = name;
     this.#id = id;
     this.#family = family;
     // A domain of the search list may make it too long.
     this.#candidates = candidates.length === 1 ? candidates : candidates.filter((it) => nameFault(it) === undefined);
-    this.#waiting = waiting;
+    // A fifth of what `Promise.withResolvers` takes.
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
     this.#first = family === 'any' && !resolver.ipv6 ? 4 : family;
     this.#asking = this.#first;
   }
@@ -219,8 +219,10 @@ class Search implements Asker {
   told(result: LookupResult): void {
     if (result.kind === 'addresses') {
       const addresses = ordered(result, this.#family);
-      if (addresses.length > 0) this.#resolver.found(this.#id, addresses, this.#waiting);
-      else this.#miss('no-address', `${[...result.v6, ...result.v4].join(', ')} cannot be a host's address`);
+      if (addresses.length > 0) {
+        this.#resolver.found(this.#id, addresses);
+        this.#resolve(addresses);
+      } else this.#miss('no-address', `${[...result.v6, ...result.v4].join(', ')} cannot be a host's address`);
       return;
     }
     const { fault, why } = result;
@@ -244,7 +246,10 @@ class Search implements Asker {
   }
 
   #miss(fault: LookupFault & ResolveFault, why: string): void {
-    this.#resolver.missed(this.#id, new ResolveError(this.#name, fault, why), this.#waiting);
+    const error = new ResolveError(this.#name, fault, why);
+    this.#resolver.missed(this.#id, error);
+    quiet(this.promise);
+    this.#reject(error);
   }
 }
 
@@ -301,6 +306,9 @@ function literalOf(name: string, literal: 4 | 6, family: Family): readonly strin
 function ordered(addresses: { readonly v6: readonly string[]; readonly v4: readonly string[] }, family: Family) {
   return inOrder(family === 4 ? [] : addresses.v6, family === 6 ? [] : addresses.v4);
 }
+
+/** Names as they nearly all are, in lower case: nothing is to be converted, and nothing is wrong with them but perhaps their length. */
+const USUAL = /^(?:[a-z0-9_-]{1,63}\.)*[a-z][a-z0-9_-]{0,62}$/;
 
 /** In lower case, and as it stands in the DNS where it is not ASCII; as it is where it cannot stand there. */
 function asciiOf(name: string): string {

@@ -19,7 +19,7 @@ const MAX_LANES = 4;
 const PER_PORT = 1024;
 
 export interface NameServerUser {
-  /** A message came, of 12 bytes at least. */
+  /** A message came, of any length. */
   received(server: NameServer, lane: Lane, message: Buffer): void;
   /** `lane` is over: what left by it gets no answer there. */
   lost(server: NameServer, lane: Lane, error: NodeJS.ErrnoException): void;
@@ -58,10 +58,12 @@ export class NameServer implements LaneUser {
     return now < this.#avoidUntil;
   }
 
-  /** The lane for one more query: the one with the fewest, and a new one where all have enough. */
-  lane(overTcp: boolean): Lane {
+  /** The lane for `queries` more (two at most): the one with the fewest, and a new one where all have enough. They are sent at once. */
+  lane(overTcp: boolean, queries: number, now: number): Lane {
+    if (Number.isNaN(this.#waitingSince)) this.#waitingSince = now;
     if (overTcp) {
       this.#tcp ??= new TcpLane(this.address, this);
+      this.#tcp.load += queries;
       return this.#tcp;
     }
     let best = this.#lanes[0];
@@ -70,8 +72,9 @@ export class NameServer implements LaneUser {
       best = new UdpLane(this.address, this);
       this.#lanes.push(best);
     }
-    best.queries += 1;
-    if (best.queries === PER_PORT) this.#useUp(best);
+    best.load += queries;
+    best.queries += queries;
+    if (best.queries + 2 > PER_PORT) this.#useUp(best);
     return best;
   }
 
@@ -86,7 +89,7 @@ export class NameServer implements LaneUser {
     return overTcp ? lane === this.#tcp : this.#lanes.some((own) => own === lane);
   }
 
-  /** Something was sent to it. */
+  /** Something was sent to it by a lane that was there. */
   sent(now: number): void {
     if (Number.isNaN(this.#waitingSince)) this.#waitingSince = now;
   }

@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { A, AAAA, decodeAnswer, encodeQuery, nameFault } from '../../../src/transport/native/dns_message.ts';
+import { A, AAAA, decodeAnswer, encodeQuery, nameFault, readdress } from '../../../src/transport/native/dns_message.ts';
 import { type AnswerRecord, answerTo, type Question } from './scripted_name_server.ts';
 
 function ask(name: string, type: 'A' | 'AAAA' = 'A'): Question {
@@ -111,6 +111,58 @@ describe('answers', () => {
   test('eight aliases are followed, nine are not', () => {
     expect(answer(chain(8))).toEqual({ kind: 'addresses', addresses: ['192.0.2.1'], alias: 'a8' });
     expect(answer(chain(9))).toEqual({ kind: 'failed', why: 'more than 8 aliases' });
+  });
+
+  test.each([
+    ['A', '192.0.2.1'],
+    ['AAAA', '2001:db8::1'],
+  ] as const)(
+    'one %s record: read the same with its name as a pointer, written out, or among others',
+    (type, value) => {
+      const expected = { kind: 'addresses', addresses: [value] };
+      expect(answer([{ type, value }], 'web1.example', type)).toEqual(expected);
+      expect(answer([{ name: 'web1.example', type, value }], 'web1.example', type)).toEqual(expected);
+      expect(
+        answer(
+          [
+            { type: 'TXT', value: 'x' },
+            { type, value },
+          ],
+          'web1.example',
+          type,
+        ),
+      ).toEqual(expected);
+    },
+  );
+
+  test('one record that is cut short, of a wrong length or of another class is no address', () => {
+    const question = ask('web1.example');
+    const whole = answerTo(question, { records: [{ type: 'A', value: '192.0.2.1' }] });
+    const unreadable = { kind: 'failed', why: 'an answer that cannot be read' };
+    for (let length = question.end; length < whole.length; length++) {
+      expect(decode(question, whole.subarray(0, length))).toEqual(unreadable);
+    }
+    const changed = (at: number, value: number) => {
+      const message = Buffer.from(whole);
+      message[question.end + at] = value;
+      return decode(question, message);
+    };
+    expect(changed(11, 3)).toEqual(unreadable);
+    expect(changed(5, 3)).toEqual({ kind: 'no-address' });
+    expect(changed(3, 16)).toEqual({ kind: 'no-address' });
+  });
+
+  test('the query of one type, made into that of the other', () => {
+    const query = encodeQuery('web1.example', A);
+    readdress(query, AAAA, 0xabcd);
+    const expected = encodeQuery('web1.example', AAAA);
+    expected.writeUInt16BE(0xabcd, 0);
+    expect(query).toEqual(expected);
+    // What it was made into last does not matter to the answers.
+    const both = ask('web1.example');
+    const message = answerTo(both, { records: [{ type: 'A', value: '192.0.2.1' }] });
+    expect(decodeAnswer(message, query, A)).toEqual({ kind: 'addresses', addresses: ['192.0.2.1'] });
+    expect(decodeAnswer(message, query, AAAA)).toBeUndefined();
   });
 
   test('IPv6', () => {

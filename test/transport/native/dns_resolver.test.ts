@@ -37,6 +37,10 @@ describe('what needs no server', () => {
     ['a b', 'any', 'name', 'not a name: it has a character that names do not have'],
     ['a\nb', 'any', 'name', 'not a name: it has a character that names do not have'],
     ['x'.repeat(64), 'any', 'name', 'not a name: a part of it is longer than 63 characters'],
+    [`${'x'.repeat(64)}.example`, 'any', 'name', 'not a name: a part of it is longer than 63 characters'],
+    [`${'x.'.repeat(124)}xxxxxx`, 'any', 'name', 'not a name: it is longer than 253 characters'],
+    ['a.example..', 'any', 'name', 'not a name: a part of it is empty'],
+    ['a.exam ple', 'any', 'name', 'not a name: it has a character that names do not have'],
   ] as const)('%j (%s) is refused: %s', async (name, family, fault, why) => {
     const server = await serve(() => 'drop');
     const error = await faultOf(resolverOf([server]).resolve(name, family));
@@ -85,6 +89,24 @@ describe('answers', () => {
     const server = await serve(both);
     expect(await resolverOf([server], { conf }).resolve('web1.example', family)).toEqual(expected);
     expect(server.asked).toEqual(asked);
+  });
+
+  test.each([
+    ['web12', 'web12'],
+    ['Web_1.Example', 'web_1.example'],
+    ['1a.2b.example.', '1a.2b.example'],
+    ['10.0.0', '10.0.0'],
+    ['x.9', 'x.9'],
+    [`${'x'.repeat(63)}.example`, `${'x'.repeat(63)}.example`],
+    [`${'x.'.repeat(126)}x`, `${'x.'.repeat(126)}x`],
+  ])('%s is asked for as %s', async (name, asked) => {
+    const server = await serve(({ type }) => ({
+      records: [{ type, value: type === 'A' ? '192.0.2.7' : '2001:db8::7' }],
+    }));
+    expect(await resolverOf([server]).resolve(name, 'any')).toEqual(['2001:db8::7', '192.0.2.7']);
+    expect(server.asked.sort()).toEqual([`${asked} A`, `${asked} AAAA`]);
+    const [first, second] = server.questions.map(({ message }) => message.readUInt16BE(0));
+    expect(first).not.toBe(second);
   });
 
   test('one name asked for many times at once is one question', async () => {

@@ -5,7 +5,7 @@
  * usage: node bench/threads.ts [--hosts 1000] [--rounds 5] [--fanout 256] [--latency 5]
  *
  * CPU is user and system time of the whole process, all threads, for one run after another one that warms it up. The runs of one
- * round follow each other; ratios are of one round. `start`: CPU and time of the run that starts the threads, less those of a run
+ * round follow each other, forth and back; ratios are of one round, to the main thread and to one thread. `start`: CPU and time of the run that starts the threads, less those of a run
  * as small.
  */
 import { fork } from 'node:child_process';
@@ -28,6 +28,7 @@ import { digits, spread } from './statistics.ts';
 import { textTable } from './table.ts';
 
 const MODES = ['main', 'one thread', 'two threads'] as const;
+const ONE_THREAD = MODES.indexOf('one thread');
 
 interface Order {
   readonly mode: (typeof MODES)[number];
@@ -131,7 +132,10 @@ async function main(count: number, rounds: number, fanout: number, latencyMs: nu
   const costs: Costs[][] = [];
   for (let round = 0; round < rounds; round++) {
     const of: Costs[] = [];
-    for (const mode of MODES) of.push(await costOf({ mode, options }));
+    const order = [...MODES.entries()];
+    for (const [place, mode] of round % 2 === 0 ? order : order.toReversed()) {
+      of[place] = await costOf({ mode, options });
+    }
     costs.push(of);
   }
   const lost = costs.flat().filter(({ run }) => run.ok !== count).length;
@@ -141,18 +145,29 @@ async function main(count: number, rounds: number, fanout: number, latencyMs: nu
   };
   const rows = MODES.map((mode, place) => {
     const all = costs.map((round) => round[place]!);
-    const ratio = (of: (costs: Costs) => number) => shown(costs.map((round) => of(round[place]!) / of(round[0]!)));
+    const ratio = (of: (costs: Costs) => number, to = 0) =>
+      shown(costs.map((round) => of(round[place]!) / of(round[to]!)));
     return [
       mode,
       shown(all.map(({ run }) => run.cpuUs / count)),
       ratio(({ run }) => run.cpuUs),
+      ratio(({ run }) => run.cpuUs, ONE_THREAD),
       shown(all.map(({ run }) => run.wallMs)),
       ratio(({ run }) => run.wallMs),
       shown(all.map(({ start, small }) => (start.cpuUs - small.cpuUs) / 1000)),
       shown(all.map(({ start, small }) => start.wallMs - small.wallMs)),
     ];
   });
-  const head = [`${count} hosts`, 'CPU µs a host', 'ratio', 'wall ms', 'ratio', 'start: CPU ms', 'start: ms'];
+  const head = [
+    `${count} hosts`,
+    'CPU µs a host',
+    'ratio',
+    '× one thread',
+    'wall ms',
+    'ratio',
+    'start: CPU ms',
+    'start: ms',
+  ];
   process.stdout.write(`${textTable([head, ...rows])}\nruns in which a host was not ok: ${lost}\n`);
 }
 

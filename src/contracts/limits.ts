@@ -33,7 +33,7 @@ export const DEFAULT_DEADLINES: Deadlines = {
 
 /** Tasks at once, by what they hold. */
 export interface Limits {
-  /** Tasks in progress. A task whose host has been silent for `patienceMs` before its identification does not count. */
+  /** Tasks in progress. A task whose host is silent before its identification does not count. */
   readonly fanout: number;
   /** Key exchanges and authentications at once: bound by CPU. @default 64 */
   readonly handshakes: number;
@@ -41,7 +41,7 @@ export interface Limits {
   readonly perAddress: number;
   /** Sockets at once, silent hosts included: what the descriptor limit leaves. */
   readonly connections: number;
-  /** How long a silent peer keeps its place, in milliseconds. @default 250 */
+  /** How long a silent peer keeps its place at most, in milliseconds; less where hosts answer fast. @default 250 */
   readonly patienceMs: number;
   readonly deadlines: Deadlines;
   /** Tries of a task after transient causes that come before the job can have begun. @default 3 more, unlimited while throttled within the connect deadline */

@@ -2,7 +2,7 @@
 import type { Outcome } from '../contracts/outcome.ts';
 import { TimerEntry, type TimerOwner } from '../util/timer_wheel.ts';
 import { Controller } from './adaptive.ts';
-import { localLimitOf } from './retry.ts';
+import { isCutOff, localLimitOf } from './retry.ts';
 import type { Adapting, TaskRun } from './task_run.ts';
 
 /** Four looks a second: a second of logins is told apart from the next, and a look costs next to nothing. */
@@ -60,6 +60,10 @@ export class Adapter implements Adapting, TimerOwner {
     this.#controller.tries(this.#run.clock.now());
   }
 
+  triesAgain(): void {
+    this.#controller.triesAgain(this.#run.clock.now());
+  }
+
   reached(address: string | undefined): void {
     if (this.#controller.reached(address, this.#run.clock.now())) this.#run.roomier();
   }
@@ -72,17 +76,13 @@ export class Adapter implements Adapting, TimerOwner {
     this.#controller.loggedIn(ms);
   }
 
-  failed(outcome: Outcome, penalty: boolean): void {
+  failed(outcome: Outcome, news: boolean): void {
     const { inProgress, clock } = this.#run;
-    if (outcome.kind === 'refused' && outcome.what === 'session') this.#controller.refusedSession();
+    if (news && outcome.kind === 'refused' && outcome.what === 'session') this.#controller.refusedSession();
     if (outcome.kind !== 'unreachable') return;
     if (outcome.cause === 'local-limit') {
       this.#controller.ranOut(localLimitOf(outcome.message), inProgress, clock.now());
-    }
-    // A penalty is for this one address, which is left alone.
-    else if (!penalty && (outcome.cause === 'throttled' || outcome.cause === 'reset')) {
-      this.#controller.cutOff();
-    }
+    } else if (news && isCutOff(outcome)) this.#controller.cutOff();
   }
 
   expired(entry: TimerEntry): void {

@@ -4,7 +4,10 @@
  * fanout, handshakes  each climbs (see `climb.ts`) while it holds tasks back and the loop has time left; falls with a cause:
  *                       loop lag           the loop comes 100 ms late
  *                       descriptors, ports this machine ran out of something (EMFILE, EADDRNOTAVAIL …)
- *                       resets             a fifth of the tries, ten at least, were cut off before the login
+ *                       resets             a fifth of the hosts that were tried, ten at least, cut us off before the login. A host
+ *                                          counts once: what it does again at each retry, or to the next task at its address,
+ *                                          says something of that host, which is left alone (`limits.ts`, `retry.ts`), and
+ *                                          nothing of the network
  *                       refused sessions   so many sessions were refused after a login
  *                       slow logins        see `ramp.ts`
  *                     A cause is named for two seconds after it was seen last.
@@ -28,7 +31,7 @@ const LEAST_CONNECTIONS = 16;
 const CUT_AGAIN_MS = 500;
 const REGROW_MS = 1_000;
 const CAUSE_MS = 2_000;
-/** Failures of one kind that count as a cause: so many, and such a part of all tries. */
+/** Failures of one kind that count as a cause: so many, and such a part of the hosts. */
 const FEWEST_FAILURES = 10;
 const FAILURE_SHARE = 0.2;
 
@@ -57,8 +60,9 @@ export class Controller {
   #connections: number;
   #cutAt = Number.NEGATIVE_INFINITY;
   #regrownAt = 0;
-  /** Since the last look. */
+  /** Hosts of late, and what became of them: halved with each look that had enough of them, as what a host does comes later. */
   #tried = 0;
+  #letIn = 0;
   #cutOff = 0;
   #outOf = '';
   #refused = 0;
@@ -118,9 +122,14 @@ export class Controller {
     return ms;
   }
 
-  /** A task started, or tries again. */
+  /** A task started. */
   tries(now: number): void {
     this.#tried += 1;
+    this.triesAgain(now);
+  }
+
+  /** Of the rate a further try is as much as a first one. */
+  triesAgain(now: number): void {
     this.#bucket?.take(now);
   }
 
@@ -143,10 +152,11 @@ export class Controller {
 
   loggedIn(ms: number): void {
     this.#logins += 1;
+    this.#letIn += 1;
     this.#ramp?.loggedIn(ms);
   }
 
-  /** A connection ended before its login, by the peer's doing. */
+  /** A host, for the first time, ended a connection before its login. */
   cutOff(): void {
     this.#cutOff += 1;
   }
@@ -195,20 +205,26 @@ export class Controller {
 
   /** The worst that happened since the last look. */
   #look({ lateMs }: RunView): Cause | undefined {
-    const often = (times: number): boolean => times >= FEWEST_FAILURES && times >= FAILURE_SHARE * this.#tried;
+    // Where nothing starts any more, as many have been tried as have answered.
+    const hosts = Math.max(this.#tried, this.#letIn + this.#cutOff);
+    const often = (times: number): boolean => times >= FEWEST_FAILURES && times >= FAILURE_SHARE * hosts;
     const [resets, refused, outOf] = [often(this.#cutOff), often(this.#refused), this.#outOf];
     // A part of the run that is too small to tell is told together with the next.
-    if (resets || refused || this.#tried >= FEWEST_FAILURES / FAILURE_SHARE) {
-      this.#tried = 0;
-      this.#cutOff = 0;
-      this.#refused = 0;
-    }
+    if (resets || refused) this.#keepOfHosts(0);
+    else if (hosts >= FEWEST_FAILURES / FAILURE_SHARE) this.#keepOfHosts(0.5);
     this.#outOf = '';
     if (outOf !== '') return `local limit (${outOf})`;
     if (lateMs > LAG_MS) return 'loop lag';
     if (resets) return 'resets';
     if (refused) return 'refused sessions';
     return this.#ramp?.slow ? 'slow logins' : undefined;
+  }
+
+  #keepOfHosts(part: number): void {
+    this.#tried *= part;
+    this.#letIn *= part;
+    this.#cutOff *= part;
+    this.#refused *= part;
   }
 
   #regrow(now: number): void {

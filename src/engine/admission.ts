@@ -65,12 +65,16 @@ export class Admission implements Waiter {
 
   /** The host is silent: the place goes to the next task. False: too many are lent, ask again later. */
   lendPlace(): boolean {
-    if (this.#place !== 'held') return true;
-    this.#loan = this.#run.lending.take();
-    if (this.#loan === undefined) return false;
-    this.#place = 'lent';
-    this.#run.places.release();
-    this.#run.placeLent();
+    return this.#lendPlace('silent');
+  }
+
+  /** The task waits for its next attempt, and needs no place meanwhile. False: too many are lent, ask again later. */
+  backOff(): boolean {
+    const loan = this.#loan;
+    this.#loan = undefined;
+    this.attemptOver();
+    if (loan === undefined) return this.#lendPlace('waits');
+    this.#loan = this.#run.lending.goesOn();
     return true;
   }
 
@@ -86,7 +90,7 @@ export class Admission implements Waiter {
     if (this.#place === 'resting') this.#place = this.#run.places.rouse() ? 'held' : 'lent';
   }
 
-  /** The peer is silent in its handshake, and costs no CPU: another may have the slot. */
+  /** The peer is silent in its handshake or login, and costs no CPU: another may have the slot. */
   lendHandshake(): void {
     if (this.#handshake !== 'held') return;
     this.#handshake = 'lent';
@@ -105,6 +109,14 @@ export class Admission implements Waiter {
     const limit = penalty ? 'PerSourcePenalties' : 'MaxStartups';
     this.#run.bottleneck.noteThrottle(address?.address ?? label, address?.throttles ?? 1, limit);
     return penalty;
+  }
+
+  /** The peer hung up, or reset the connection. True: its address had not done so before, as far as is known. */
+  cutOff(attempt: number): boolean {
+    const address = this.#address;
+    if (address === undefined) return attempt === 1;
+    address.cutOffs += 1;
+    return address.cutOffs === 1;
   }
 
   /** The connection is authenticated: what limits making it is given back. */
@@ -134,6 +146,16 @@ export class Admission implements Waiter {
     this.#forgetAddress();
     if (this.#place === 'held') this.#run.places.release();
     this.#place = 'none';
+  }
+
+  #lendPlace(why: 'silent' | 'waits'): boolean {
+    if (this.#place !== 'held') return true;
+    this.#loan = this.#run.lending.take(why);
+    if (this.#loan === undefined) return false;
+    this.#place = 'lent';
+    this.#run.places.release();
+    this.#run.placeLent();
+    return true;
   }
 
   #proceed(): boolean {

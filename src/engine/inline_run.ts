@@ -22,6 +22,7 @@ import type { ExecutorHooks, ExecutorRun, ExecutorStatus, RunRequest } from './e
 import type { LagMeter } from './lag.ts';
 import { Lending } from './lending.ts';
 import { AddressLimits, Slots } from './limits.ts';
+import { Patience } from './patience.ts';
 import { ResultQueue, type ResultSource } from './result_queue.ts';
 import { RunDeadline } from './run_deadline.ts';
 import { Task } from './task.ts';
@@ -30,6 +31,11 @@ import type { Gated, Held, ListedTask, Stage, StopCause } from './task_run.ts';
 
 /** Tasks started in one turn of the loop: each costs a tenth of a millisecond of connecting. */
 const STARTS_PER_TURN = 64;
+/** What counts as silence at least, before the identification and after it: a turn of a busy loop is none. */
+const LEAST_ANSWER_MS = 30;
+const LEAST_LOGIN_MS = 50;
+/** And at most, after the identification. */
+const LOGIN_PATIENCE_MS = 1_000;
 /** Results that may wait for the reader, however small the fanout is. */
 const MIN_UNREAD = 1024;
 /** Results of tasks that do not run, made at once. */
@@ -77,6 +83,8 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource {
   readonly addresses: AddressLimits;
   readonly bottleneck: Bottleneck;
   readonly lending: Lending;
+  readonly answers: Patience;
+  readonly logins = new Patience(LEAST_LOGIN_MS, LOGIN_PATIENCE_MS);
   readonly adapter: Adapter | undefined;
   readonly stages: Record<Stage, number> = { connecting: 0, handshaking: 0, running: 0, none: 0 };
   readonly gated = new Set<Gated>();
@@ -119,6 +127,7 @@ export class InlineRun implements ExecutorRun, AdaptedRun, ResultSource {
     this.bottleneck = new Bottleneck(now, limits.connectionsBy);
     this.places = new Slots(limits.fanout, this.bottleneck.places);
     this.lending = new Lending(now, parts.busyMs);
+    this.answers = new Patience(LEAST_ANSWER_MS, limits.patienceMs);
     this.handshakes = new Slots(limits.handshakes, this.bottleneck.handshakes);
     this.addresses = new AddressLimits(limits.perAddress, this.bottleneck.addresses, this.wheel);
     this.adapter = limits.adapt && new Adapter(this, parts.busyMs);

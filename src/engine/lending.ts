@@ -1,8 +1,9 @@
 /**
- * How many places may be lent at once: how many hosts may be silent before their identification without holding anybody up.
+ * How many places may be lent at once: how many hosts may be silent, or be waited for between two attempts, without holding anybody
+ * up.
  *
  *   allowed  starts at `START` and is at least `LEAST`
- *   ─ a host stayed silent to its end ──▶ two more     they really are silent: the next thousand may be, too
+ *   ─ an attempt came to nothing with its place lent ──▶ two more     they really are bad: the next thousand may be, too
  *   ─ a host answered after more than a second, in which this loop had no time left ──▶ an eighth less
  *
  * The second says that not the host is slow but we are, or what shares our processor with us. To start more tasks then makes all
@@ -18,9 +19,12 @@ const BUSY = 0.9;
 
 /** A place that was lent; given back once. */
 export interface Loan {
+  /** When the host fell silent; Infinity: it is not to blame for the time since. */
   readonly at: number;
   readonly busyAt: number;
 }
+
+const BLAMELESS = { at: Number.POSITIVE_INFINITY, busyAt: 0 } as const;
 
 export class Lending {
   readonly #now: () => number;
@@ -38,11 +42,17 @@ export class Lending {
     return this.#allowed;
   }
 
-  /** Undefined: enough are lent. */
-  take(): Loan | undefined {
+  /** For a host that is silent, or for a task that waits between two attempts. Undefined: enough are lent. */
+  take(why: 'silent' | 'waits' = 'silent'): Loan | undefined {
     if (this.#lent >= this.#allowed) return undefined;
     this.#lent += 1;
-    return { at: this.#now(), busyAt: this.#busyMs() };
+    return why === 'waits' ? BLAMELESS : { at: this.#now(), busyAt: this.#busyMs() };
+  }
+
+  /** The attempt came to nothing, and the task waits for its next one: the place stays lent. */
+  goesOn(): Loan {
+    this.#allowed += 2;
+    return BLAMELESS;
   }
 
   /** Its host has answered. */

@@ -3,19 +3,21 @@
  *
  * connections  tasks in progress, each with at most one socket: bounds descriptors and memory. Taken when a task starts,
  *              given back when it ends; a task never waits for it, the run starts none beyond it.
- * places       the fanout. A task takes a place when it starts. While its host is silent before the identification
- *              (phases dns and connect, and between attempts) for longer than `patienceMs`, the place is lent to the next
- *              task, so that a silent host holds nothing but its socket. When the identification comes, the task takes a
+ * places       the fanout. A task takes a place when it starts. While its host is silent before the identification for longer
+ *              than hosts take (`patience.ts`; at most `patienceMs`), and between two attempts at once, the place is lent to the
+ *              next task, so that a bad host holds nothing but its socket. When the identification comes, the task takes a
  *              place again before anything else, ahead of tasks that have not started. Given back at the end.
- *                held ──silent for patienceMs──▶ lent ──identification──▶ (waits) ──▶ held ──end──▶ none
- *              How many may be lent at once is the business of `lending.ts`.
+ *                held ──silent──▶ lent ──identification──▶ (waits) ──▶ held ──end──▶ none
+ *              A host that hangs in its key exchange or login lends its place, too, once twice as many others as there are
+ *              places have logged in since: then it is that host, and not a directory behind all of them, which more at once
+ *              would only burden more. How many may be lent at once is the business of `lending.ts`.
  *                held ──waits for perAddress, or at a jump host──▶ resting ──has it──▶ held, or lent where the place was needed
  *              A place that rests counts for tasks that have not started, not for those that want theirs back.
  * perAddress   connections to one address and port that are not yet authenticated; waited for before the socket is made.
  *              Halved when the address throttles, one more after each four successes; none while a penalty lasts. A waiting task keeps its place:
  *              it has no socket, and a run against one address must not start all its tasks.
- * handshakes   key exchanges and authentications: bound by CPU. Lent out for good when the peer is silent for a second,
- *              since a silent peer costs none. Given back once authenticated.
+ * handshakes   key exchanges and authentications: bound by CPU. Lent out for good when the peer is silent for longer than logins
+ *              take (a second at most), since a silent peer costs none; always before the place is. Given back once authenticated.
  *
  * Order of taking: place, (place at a jump host), perAddress, (place again), handshakes. Who takes its place again holds a connection of
  * its address or a place at its jump host, for which others wait with their places: that is why these rest. Without it they would
@@ -184,6 +186,8 @@ export class AddressSlots extends Slots implements TimerOwner {
   refs = 0;
   /** How often it throttled. */
   throttles = 0;
+  /** How often it hung up, or reset a connection. */
+  cutOffs = 0;
   #successes = 0;
   /** Refused one after the other, although there was no other connection of ours. */
   #lone = 0;

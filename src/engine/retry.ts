@@ -21,7 +21,7 @@ const PENALTY_JITTER_MS = 5_000;
  *   a host that was silent for a whole connect deadline: the same where `limits.retrySilent`, else not at all: in 10 s the kernel has
  *                 asked it four times (SYN after 0, 1, 3 and 7 s), and a fleet has hosts that are dead
  *
- * Waiting for limits does not count.
+ * Waiting for limits does not count. Who waits between two attempts holds nothing but its memory: its place is lent at once.
  */
 export class Backoff {
   #failures = 0;
@@ -78,6 +78,11 @@ function isCrowded(what: string, reason: string): boolean {
 export function saysPenalty({ message }: UnreachableOutcome): 'no' | 'perhaps' | 'yes' {
   if (/penalt/i.test(message)) return 'yes';
   return /not allowed at this time/i.test(message) ? 'perhaps' : 'no';
+}
+
+/** The peer hung up, or reset the connection, before the login. */
+export function isCutOff(outcome: Outcome): boolean {
+  return outcome.kind === 'unreachable' && (outcome.cause === 'throttled' || outcome.cause === 'reset');
 }
 
 /** What this machine ran out of, as the system names it in `message`. */

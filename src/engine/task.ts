@@ -21,12 +21,14 @@ import type { Bottleneck } from './bottleneck.ts';
 import { Gathered } from './gather.ts';
 import type { Blockage } from './limits.ts';
 import { Performance, type Performer } from './performance.ts';
-import { Backoff, localLimitOf, saysPenalty } from './retry.ts';
+import { Backoff, isCutOff, localLimitOf, saysPenalty } from './retry.ts';
 import { outcomeOfError, outcomeOfPerformance, stoppedOutcome } from './task_outcome.ts';
 import { DeadlineError, type ListedTask, type Stage, type StopCause, type TaskRun } from './task_run.ts';
 
-/** How long a peer in its handshake may be silent before another task gets its handshake slot. */
-const HANDSHAKE_PATIENCE_MS = 1_000;
+/** A host whose login lasts lends its place when so many times the fanout have logged in since: then it is no matter of what all share. */
+const OVERTAKEN = 2;
+/** Else it is asked again so often. */
+const ASK_AGAIN_MS = 1_000;
 
 /** The deadline of each phase. */
 const DEADLINE = {
@@ -52,6 +54,10 @@ function destroy(connection: Connection, reason: Error): void {
 function stopError(cause: StopCause): Error {
   if (cause === 'cancelled') return new MyriadError('aborted', 'stopped by the user');
   return cause === 'guard' ? new MyriadError('aborted', 'the run was stopped') : new DeadlineError(cause);
+}
+
+function lengthOf(span: PhaseTimes[TimedPhase]): number {
+  return span === undefined ? 0 : span.end - span.start;
 }
 
 /** What a wait after `outcome` is put down to. */
@@ -89,6 +95,8 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   /** A login waited for somebody on this side: its time says nothing of the host. */
   #helped = false;
   #phase: TimedPhase | undefined = undefined;
+  /** Logins of the run when this host had identified itself. */
+  #loginsBefore = 0;
   #entering: Step = 'dns';
   /** The host's own deadline of the phase that it is entering. */
   #ownMs: number | undefined = undefined;
@@ -165,9 +173,18 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.#entering = phase;
     this.#ownMs = ownMs;
     if (phase === 'open') this.run.adapter?.reused();
+    else if (phase === 'handshake') this.#answered();
     if (!this.#admission.admit(phase, address)) return this.#startWaiting();
     this.#entered(phase);
     return undefined;
+  }
+
+  /** The host's identification is there. */
+  #answered(): void {
+    const { answers, clock, logins } = this.run;
+    const { connect } = this.#phases;
+    this.#loginsBefore = logins.count;
+    if (connect !== undefined) answers.heard(clock.now() - this.#startedAt - connect.start);
   }
 
   /** The attempt waits for something that is not its host's doing: the deadline of its phase stands still. */
@@ -220,7 +237,7 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     if (this.#mode === 'performing') this.#performance?.expired(entry);
     else if (this.#mode === 'backoff' && entry === this.deadline) {
       this.#backoffFor?.end();
-      this.run.adapter?.tries();
+      this.run.adapter?.triesAgain();
       this.start();
     } else if (entry === this.idle) this.#silent();
     else if (this.#mode === 'connecting') this.#timedOut(this.#connectPhase());
@@ -267,11 +284,18 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.run.wheel.cancel(this.deadline);
     this.run.wheel.cancel(this.idle);
     this.#leavePhase(this.run.clock.now());
-    const { auth } = this.#phases;
-    if (auth !== undefined && !this.#helped) this.run.adapter?.loggedIn(auth.end - auth.start);
+    this.#loggedIn();
     this.#entering = 'open';
     if (this.#admission.admit('open')) this.#perform();
     else void this.#startWaiting();
+  }
+
+  /** The host has done what it is connected to for; a look at its key needs no login. */
+  #loggedIn(): void {
+    const { handshake, auth } = this.#phases;
+    if (this.#helped || (handshake === undefined && auth === undefined)) return;
+    if (auth !== undefined) this.run.adapter?.loggedIn(auth.end - auth.start);
+    this.run.logins.heard(lengthOf(handshake) + lengthOf(auth));
   }
 
   #connectFailed(watch: Attempt, error: unknown): void {
@@ -294,12 +318,13 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   /** True: the task waits for its next attempt. */
   #tryAgain(outcome: Outcome, penalty = false): boolean {
     const { run } = this;
-    run.adapter?.failed(outcome, penalty);
+    // A penalty is for this one address, which is left alone.
+    const news = isCutOff(outcome) ? this.#admission.cutOff(this.attempt) && !penalty : this.attempt === 1;
+    run.adapter?.failed(outcome, news);
     this.#backoff ??= new Backoff();
     const delay = this.#backoff.next(outcome, run.clock.now(), this.#waitedMs, run.request.limits, run.random, penalty);
     if (delay === undefined) return false;
     this.#endAttempt();
-    this.#admission.attemptOver();
     this.gathered = this.#newGathered();
     this.notes.length = 0;
     this.#mode = 'backoff';
@@ -307,14 +332,21 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.#backoffFor = backoffIn(run.bottleneck, outcome);
     this.#backoffFor.begin();
     run.wheel.arm(this.deadline, delay);
-    if (this.#admission.holdsPlace) run.wheel.arm(this.idle, run.request.limits.patienceMs);
+    if (!this.#admission.backOff()) run.wheel.arm(this.idle, run.request.limits.patienceMs);
     return true;
   }
 
-  /** The host, or the peer in its handshake, keeps silent: what it holds up is lent out. */
+  /** The host, or the peer in its handshake or login, keeps silent: what it holds up is lent out. */
   #silent(): void {
-    if (this.#stage === 'handshaking') this.#admission.lendHandshake();
-    else if (!this.#admission.lendPlace()) this.run.wheel.arm(this.idle, this.run.request.limits.patienceMs);
+    const { logins, places, request, wheel } = this.run;
+    if (this.#stage !== 'handshaking') {
+      if (!this.#admission.lendPlace()) wheel.arm(this.idle, request.limits.patienceMs);
+      return;
+    }
+    // The handshake first: who holds one waits for nothing, not for a place either.
+    this.#admission.lendHandshake();
+    const overtaken = logins.count - this.#loginsBefore >= OVERTAKEN * places.limit;
+    if (!overtaken || !this.#admission.lendPlace()) wheel.arm(this.idle, ASK_AGAIN_MS);
   }
 
   #timedOut(phase: ConnectPhase): void {
@@ -388,11 +420,12 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
     this.#leftMs = undefined;
     if (phase === 'dns' || phase === 'connect' || phase === 'open') {
       this.#toStage(phase === 'open' ? 'running' : 'connecting');
-      if (this.#admission.holdsPlace) wheel.arm(this.idle, limits.patienceMs, now);
+      const patienceMs = phase === 'connect' ? this.run.answers.ms : limits.patienceMs;
+      if (this.#admission.holdsPlace) wheel.arm(this.idle, patienceMs, now);
       return;
     }
     this.#toStage('handshaking');
-    if (this.#admission.holdsHandshake) wheel.arm(this.idle, HANDSHAKE_PATIENCE_MS, now);
+    if (this.#admission.holdsHandshake || this.#admission.holdsPlace) wheel.arm(this.idle, this.run.logins.ms, now);
     else wheel.cancel(this.idle);
   }
 

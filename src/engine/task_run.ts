@@ -10,6 +10,7 @@ import type { ExecutorHooks, RunRequest } from './executor.ts';
 import type { LagMeter } from './lag.ts';
 import type { Lending } from './lending.ts';
 import type { AddressLimits, Slots } from './limits.ts';
+import type { Patience } from './patience.ts';
 
 /** Tasks by what they are at; `none`: over. */
 export type Stage = 'connecting' | 'handshaking' | 'running' | 'none';
@@ -39,16 +40,18 @@ export interface ListedTask {
 
 /** What tasks tell those limits of their run that change. */
 export interface Adapting {
-  /** A task starts, or tries again. */
+  /** A task starts. */
   tries(): void;
+  /** A task tries again. */
+  triesAgain(): void;
   /** It is about to connect to `address`, as the transport names it. */
   reached(address: string | undefined): void;
   /** It needs no login: its connection was there. */
   reused(): void;
   /** Its login took so long. */
   loggedIn(ms: number): void;
-  /** A try came to nothing; `penalty`: the host lets nobody in from here for a while. */
-  failed(outcome: Outcome, penalty: boolean): void;
+  /** A try came to nothing; `news`: as none of this task did before, or of another at its address. */
+  failed(outcome: Outcome, news: boolean): void;
 }
 
 export interface TaskRun {
@@ -71,6 +74,10 @@ export interface TaskRun {
   readonly addresses: AddressLimits;
   readonly bottleneck: Bottleneck;
   readonly lending: Lending;
+  /** From the beginning of the connection to the host's identification. */
+  readonly answers: Patience;
+  /** From there until the connection is authenticated. */
+  readonly logins: Patience;
   /** Missing where no limit of the run changes. */
   readonly adapter: Adapting | undefined;
   readonly stages: Record<Stage, number>;

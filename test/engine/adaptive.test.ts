@@ -267,6 +267,40 @@ describe('controller', () => {
     expect([controller.cause, controller.fanout, controller.handshakes]).toEqual([cause, fanout, handshakes]);
   });
 
+  test('hosts that are tried again count once, and the rate counts each try', () => {
+    const controller = controllerOf({ ...adapt, rate: 1_000 });
+    many(40, () => controller.tries(0));
+    many(10, () => controller.cutOff());
+    many(30, () => controller.triesAgain(0));
+    controller.tick(250, VIEW);
+    expect(controller.cause).toBe('resets');
+    // Seventy of a burst of fifty.
+    expect(controller.waitMs(0)).toBeGreaterThan(20);
+  });
+
+  test('ten resets that come when nothing starts any more are measured by the hosts that let us in', () => {
+    const controller = controllerOf(adapt);
+    many(500, () => controller.tries(0));
+    controller.tick(250, VIEW);
+    many(490, () => controller.loggedIn(10));
+    many(10, () => controller.cutOff());
+    controller.tick(500, VIEW);
+    expect(controller.cause).toBeUndefined();
+  });
+
+  test('ten resets that come before the first login are measured by the hosts that were tried', () => {
+    const controller = controllerOf(adapt);
+    many(500, () => controller.tries(0));
+    controller.tick(250, VIEW);
+    controller.tick(500, VIEW);
+    many(10, () => controller.cutOff());
+    controller.tick(750, VIEW);
+    expect(controller.cause).toBeUndefined();
+    many(90, () => controller.cutOff());
+    controller.tick(1_000, VIEW);
+    expect(controller.cause).toBe('resets');
+  });
+
   test('a cause is named for two seconds', () => {
     const controller = controllerOf(adapt);
     controller.tick(250, { ...VIEW, lateMs: 300 });

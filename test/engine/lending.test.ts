@@ -46,6 +46,27 @@ describe('places that are lent', () => {
     expect(lending.allowed).toBe(allowed);
   });
 
+  it('are for tasks between two attempts, too, which no lateness is put down to', () => {
+    const { lending, pass } = made();
+    const loan = lending.take('waits')!;
+    pass(1500, 1);
+    lending.answered(loan);
+    expect(lending.allowed).toBe(512);
+  });
+
+  it('stay lent from one attempt to the next, each of which that fails makes it two more', () => {
+    const { lending, pass, take } = made();
+    take(512);
+    const loan = lending.goesOn();
+    expect(lending.allowed).toBe(514);
+    take(2);
+    expect(lending.take()).toBeUndefined();
+    pass(1500, 1);
+    lending.answered(loan);
+    expect(lending.allowed).toBe(514);
+    expect(lending.take()).toBeDefined();
+  });
+
   it('are 16 at least', () => {
     const { lending, pass } = made();
     for (let i = 0; i < 100; i++) {

@@ -83,6 +83,37 @@ describe.each(NAMED)('%s', (_name, suite) => {
     );
   });
 
+  it('opens many that come together, in pieces that hold several', () => {
+    const payloads = fc.array(fc.uint8Array({ minLength: 1, maxLength: 600 }), { minLength: 8, maxLength: 24 });
+    const sizes = fc.array(fc.integer({ min: 500, max: 9000 }), { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(payloads, sizes, fc.nat(0xffffffff), (plain, cut, sequence) => {
+        const keys = keysFor(suite);
+        const bytes = Buffer.concat(seal(keys, plain, sequence));
+        expect(open(createOpener(keys), bytes, cut, sequence)).toEqual(plain.map((payload) => Buffer.from(payload)));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('takes each in its turn, wherever it lies by then, and stops at the one that is not true', () => {
+    const keys = keysFor(suite);
+    const [first, second, third] = seal(keys, [Buffer.from('first'), Buffer.from('second'), Buffer.from('third')]);
+    third![third!.length - 1]! ^= 1;
+    const opener = createOpener(keys);
+    const openAt = (bytes: Buffer, offset: number, sequence: number) => {
+      const size = opener.size(bytes, offset, bytes.length - offset, sequence);
+      const { plain, start, end } = opener.open(bytes, offset, size, sequence);
+      return plain.toString('latin1', start, end);
+    };
+    const together = Buffer.concat([first!, second!, third!]);
+    expect(openAt(together, 0, 0)).toBe('first');
+    together.fill(0xee);
+    const moved = Buffer.concat([Buffer.alloc(7), second!, third!]);
+    expect(openAt(moved, 7, 1)).toBe('second');
+    expect(reasonOf(() => openAt(moved, 7 + second!.length, 2))).toBe('protocol');
+  });
+
   it.each([1, 15, 16, 17, 32_768, 35_000])('takes a payload of %d bytes', (length) => {
     const keys = keysFor(suite);
     const payload = seededRandom(length).bytes(length);

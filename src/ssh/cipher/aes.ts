@@ -53,10 +53,22 @@ export class AesSealer implements Sealer {
   }
 }
 
+/** What follows a packet is opened with it up to so many bytes in all: the end of a command comes as five packets in one piece. */
+const MOST_AHEAD = 2048;
+const ciphertexts = Buffer.alloc(MOST_AHEAD);
+
+/**
+ * Packets that came together are decrypted together, each after its MAC was checked: a call of the cipher and its buffer cost more
+ * than what they do. What is open ahead is taken in its turn, wherever the bytes have moved to meanwhile; under new keys another
+ * opener reads the bytes themselves.
+ */
 export class AesEtmOpener implements Opener {
   readonly #decipher: Cipheriv;
   readonly #mac: Mac;
   readonly #opened = newOpened();
+  /** Packets that are open, from `#at` on. */
+  #plain: Buffer | undefined;
+  #at = 0;
 
   constructor(spec: CipherSpec, key: Buffer, iv: Buffer, macSpec: MacSpec, macKey: Buffer) {
     this.#decipher = createDecipheriv(spec.algorithm, asKey(key), iv).setAutoPadding(false);
@@ -69,10 +81,38 @@ export class AesEtmOpener implements Opener {
   }
 
   open(buffer: Buffer, offset: number, size: number, sequence: number): Opened {
+    const plain = this.#plain ?? this.#decrypt(buffer, offset, size, sequence);
+    const at = this.#at;
+    this.#at += size - 4 - this.#mac.length;
+    this.#plain = this.#at < plain.length ? plain : undefined;
+    return unpad(this.#opened, plain, at, this.#at - at);
+  }
+
+  /** The packet at `offset`, and those behind it that are whole, small and true. */
+  #decrypt(buffer: Buffer, offset: number, size: number, sequence: number): Buffer {
     const end = offset + size - this.#mac.length;
     this.#mac.check(sequence, buffer, offset, end, buffer, end);
-    const plain = this.#decipher.update(buffer.subarray(offset + 4, end));
-    return unpad(this.#opened, plain, 0, plain.length);
+    this.#at = 0;
+    let length = end - offset - 4;
+    const first = length;
+    for (let next = offset + size, turn = sequence + 1; length < MOST_AHEAD; turn++) {
+      const more = this.#ahead(buffer, next, turn >>> 0, MOST_AHEAD - length);
+      if (more === 0) break;
+      if (length === first) buffer.copy(ciphertexts, 0, offset + 4, end);
+      buffer.copy(ciphertexts, length, next + 4, next + 4 + more);
+      length += more;
+      next += 4 + more + this.#mac.length;
+    }
+    return this.#decipher.update(length === first ? buffer.subarray(offset + 4, end) : ciphertexts.subarray(0, length));
+  }
+
+  /** The length of the ciphertext at `offset`; 0 where it is not all there, has more than `most` bytes, or is not what it should be. */
+  #ahead(buffer: Buffer, offset: number, sequence: number, most: number): number {
+    if (buffer.length - offset < 4) return 0;
+    const length = buffer.readUInt32BE(offset);
+    const end = offset + 4 + length;
+    if (length < BLOCK || length > most || length % BLOCK !== 0 || end + this.#mac.length > buffer.length) return 0;
+    return this.#mac.matches(sequence, buffer, offset, end, buffer, end) ? length : 0;
   }
 }
 

@@ -67,11 +67,17 @@ export class Mac {
     out.length += mac.length;
   }
 
-  /** The MAC of `buffer` from `start` to `end` against what stands at `at` of `received`, without leaking where they differ. */
-  check(sequence: number, buffer: Buffer, start: number, end: number, received: Buffer, at: number): void {
+  /** Whether the MAC of `buffer` from `start` to `end` stands at `at` of `received`; does not leak where they differ. */
+  matches(sequence: number, buffer: Buffer, start: number, end: number, received: Buffer, at: number): boolean {
     const mac = this.#digest(sequence, buffer, start, end);
     let difference = 0;
     for (let i = 0; i < mac.length; i++) difference |= mac.charCodeAt(i) ^ received[at + i]!;
-    if (difference !== 0) throw protocolError('expected a packet with a valid MAC');
+    return difference === 0;
+  }
+
+  /** Throws `protocol` where it does not match. */
+  check(sequence: number, buffer: Buffer, start: number, end: number, received: Buffer, at: number): void {
+    if (this.matches(sequence, buffer, start, end, received, at)) return;
+    throw protocolError('expected a packet with a valid MAC');
   }
 }

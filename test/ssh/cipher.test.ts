@@ -70,29 +70,21 @@ function reasonOf(action: () => unknown): string {
 const GARBAGE = seededRandom(1).bytes(MAX_PACKET + 1024);
 
 describe.each(NAMED)('%s', (_name, suite) => {
-  it('opens what it sealed, in any chunks, from any sequence number', () => {
-    const payloads = fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { minLength: 1, maxLength: 6 });
-    const sizes = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 5 });
+  it.each([
+    ['in any chunks', { bytes: 200, packets: [1, 6], chunk: [1, 90], chunks: 5, numRuns: 30 }],
+    ['many of them together', { bytes: 600, packets: [8, 24], chunk: [500, 9000], chunks: 3, numRuns: 20 }],
+  ] as const)('opens what it sealed, %s, from any sequence number', (_how, of) => {
+    const [[fewest, most], [least, largest]] = [of.packets, of.chunk];
+    const payload = fc.uint8Array({ minLength: 1, maxLength: of.bytes });
+    const payloads = fc.array(payload, { minLength: fewest, maxLength: most });
+    const sizes = fc.array(fc.integer({ min: least, max: largest }), { minLength: 1, maxLength: of.chunks });
     fc.assert(
       fc.property(payloads, sizes, fc.nat(0xffffffff), (plain, cut, sequence) => {
         const keys = keysFor(suite);
         const bytes = Buffer.concat(seal(keys, plain, sequence));
         expect(open(createOpener(keys), bytes, cut, sequence)).toEqual(plain.map((payload) => Buffer.from(payload)));
       }),
-      { numRuns: 30 },
-    );
-  });
-
-  it('opens many that come together, in pieces that hold several', () => {
-    const payloads = fc.array(fc.uint8Array({ minLength: 1, maxLength: 600 }), { minLength: 8, maxLength: 24 });
-    const sizes = fc.array(fc.integer({ min: 500, max: 9000 }), { minLength: 1, maxLength: 3 });
-    fc.assert(
-      fc.property(payloads, sizes, fc.nat(0xffffffff), (plain, cut, sequence) => {
-        const keys = keysFor(suite);
-        const bytes = Buffer.concat(seal(keys, plain, sequence));
-        expect(open(createOpener(keys), bytes, cut, sequence)).toEqual(plain.map((payload) => Buffer.from(payload)));
-      }),
-      { numRuns: 20 },
+      { numRuns: of.numRuns },
     );
   });
 

@@ -21,6 +21,8 @@ import {
 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { EARLY } from '../src/cli/optimize_early.ts';
 import { parsePrivateKey } from '../src/ssh/private_key.ts';
 import { Reader, Writer } from '../src/ssh/wire.ts';
 
@@ -43,6 +45,8 @@ KEXINIT.length = 17;
 for (const list of [KEX, 'ssh-ed25519', CIPHER, CIPHER, MAC, MAC, 'none', 'none', '', '']) KEXINIT.text(list);
 KEXINIT.byte(0).uint32(0);
 const OUR_INIT = Buffer.from(KEXINIT.view());
+
+for (const flag of EARLY) setFlagsFromString(flag);
 
 const known = new Map<string, string>();
 for (const line of readFileSync(knownFile, 'latin1').split('\n')) {

@@ -5,6 +5,8 @@
  * usage: node bench/floor_ssh.ts HOSTFILE KNOWN_HOSTS IDENTITY PORT USER FANOUT COMMAND ANSWER
  */
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { EARLY } from '../src/cli/optimize_early.ts';
 import { DEFAULT_PREFERENCES, Offer } from '../src/ssh/algorithms.ts';
 import { Arena } from '../src/ssh/arena.ts';
 import { type ClientObserver, SshClient } from '../src/ssh/client.ts';
@@ -15,6 +17,8 @@ const [hostFile, knownFile, identity, port, user, fanout, command, answer] = pro
   ...[string, string, string, string],
   ...[string, string, string, string],
 ];
+
+for (const flag of EARLY) setFlagsFromString(flag);
 
 const known = new Map<string, string>();
 for (const line of readFileSync(knownFile, 'latin1').split('\n')) {

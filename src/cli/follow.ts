@@ -4,6 +4,7 @@ import { escapeText } from '../output/escape.ts';
 import { Progress, pausedText, progressMode } from '../output/progress.ts';
 import type { Sink, Writer } from '../output/writer.ts';
 import { Interrupts } from './interrupt.ts';
+import { optimizeEarly } from './optimize_early.ts';
 
 const CLOCK = {
   now: () => performance.now(),
@@ -53,6 +54,7 @@ export async function follow(run: Run, options: FollowOptions): Promise<Summary>
   );
   try {
     options.attach?.({ stdout: progress.wrap(stdout), stderr: progress.wrap(stderr) });
+    optimizeEarly(run);
     progress.start();
     for await (const batch of run.batches()) {
       for (const result of batch) options.take(result);

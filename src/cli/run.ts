@@ -17,6 +17,7 @@ import { Interrupts } from './interrupt.ts';
 import { checkWords, eachOptions } from './job_options.ts';
 import { resumeWords } from './journal.ts';
 import { forgetOld, recordOptions } from './journal_options.ts';
+import { optimizeEarly } from './optimize_early.ts';
 import { pollOptions } from './poll_options.ts';
 import { buildRun, parseRun, type RunFlags } from './run_options.ts';
 import { type Output, openOutput, readyOutput } from './run_output.ts';
@@ -146,6 +147,7 @@ async function follow(started: Run, output: Output, stdinTaken: boolean): Promis
   );
   const unfollow = followSize(started);
   output.attach(started, () => interrupts.paused, stdinTaken);
+  optimizeEarly(started);
   try {
     for await (const batch of started.batches()) await output.results(batch);
     return await started.summary();

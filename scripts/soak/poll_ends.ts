@@ -1,6 +1,7 @@
 /** Both ends of the check `poll`, each in a process of its own that ends with the channel to its parent: `--fleet` and `--client`. */
 import { writeFileSync } from 'node:fs';
 import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { optimizeEarly } from '../../src/cli/optimize_early.ts';
 import { type FleetOptions, fleet } from '../../src/index.ts';
 import { Simulator } from '../../src/simulator/simulator.ts';
 
@@ -72,6 +73,8 @@ async function beClient({ options, everyMs, rounds }: ClientOrder): Promise<void
   await using hosts = fleet(options);
   // Rounds that are left out must not make it longer and longer.
   const run = hosts.run('uptime', { everyMs, rounds, runMs: (rounds + 2) * everyMs });
+  // As the command does.
+  optimizeEarly(run);
   let last: ClientNews | undefined;
   const heap = watchHeap();
   run.on((event) => {

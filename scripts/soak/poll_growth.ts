@@ -14,14 +14,16 @@ export interface MemorySample {
 
 export interface MemoryRounds {
   readonly samples: readonly MemorySample[];
-  /** The first round of the early window: what is compiled and kept by then is not growth. */
-  readonly settled: number;
-  /** The early window ends before the round after this. */
+  /** The first round of each early window: what is kept by then is not growth, nor is the room that V8 has found for it. */
+  readonly settled: { readonly live: number; readonly resident: number };
+  /** The early windows end before the round after this. */
   readonly away: number;
 }
 
 export interface MemoryBounds {
-  /** Of the least resident set of each window, and of the live heap. */
+  /** Of the live heap. */
+  readonly live: number;
+  /** Of the least resident set of each window. */
   readonly least: number;
   /** Of the largest resident set of each window. */
   readonly most: number;
@@ -39,35 +41,36 @@ export interface MemoryGrowth {
 const MOST_WINDOW = 30;
 
 export function growthOf({ samples, settled, away }: MemoryRounds, bounds: MemoryBounds): MemoryGrowth {
-  const width = Math.max(1, Math.min(MOST_WINDOW, away + 1 - settled, samples.length - away - 1));
-  const early = windowOf(samples.slice(settled, settled + width));
-  const late = windowOf(samples.slice(-width));
-  const peak = Math.max(...samples.slice(settled).map(({ rssMb }) => rssMb));
+  const windows = (from: number, of: (sample: MemorySample) => number) => {
+    const width = Math.max(1, Math.min(MOST_WINDOW, away + 1 - from, samples.length - away - 1));
+    const spanned = (part: readonly MemorySample[]) => spanOf(part.map(of));
+    return { width, from, early: spanned(samples.slice(from, from + width)), late: spanned(samples.slice(-width)) };
+  };
+  // What is in use only while a round is on is in some of the samples: the least of the live heap, too.
+  const live = windows(settled.live, ({ liveMb }) => liveMb);
+  const resident = windows(settled.resident, ({ rssMb }) => rssMb);
+  const peak = Math.max(...samples.slice(settled.resident).map(({ rssMb }) => rssMb));
   const compared = [
-    ['least', early.least, late.least, bounds.least],
-    ['live heap', early.live, late.live, bounds.least],
-    ['most', early.most, late.most, bounds.most],
-    ['peak of all', early.most, peak, bounds.peak],
+    ['least', resident.early.least, resident.late.least, bounds.least],
+    ['most', resident.early.most, resident.late.most, bounds.most],
+    ['peak of all', resident.early.most, peak, bounds.peak],
+    ['live heap', live.early.least, live.late.least, bounds.live],
   ] as const;
-  const told = compared.map(([name, from, to]) => `${name} ${from.toFixed(0)} → ${to.toFixed(0)}`).join(', ');
+  const [least, most, whole, heap] = compared.map(
+    ([name, from, to]) => `${name} ${from.toFixed(0)} → ${to.toFixed(0)}`,
+  );
+  const rounds = (of: typeof live) => `MB in ${of.width} rounds from ${of.from} on and in the last ${of.width}`;
   return {
-    told: `MB in ${width} rounds from ${settled} on and in the last ${width}: ${told}`,
+    told: `resident ${rounds(resident)}: ${least}, ${most}, ${whole}; ${rounds(live)}: ${heap}`,
     broken: compared.filter(([, from, to, bound]) => !(from > 0 && to <= bound * from)).map(([name]) => name),
   };
 }
 
-interface Window {
+interface Span {
   readonly least: number;
   readonly most: number;
-  readonly live: number;
 }
 
-function windowOf(samples: readonly MemorySample[]): Window {
-  const resident = samples.map(({ rssMb }) => rssMb);
-  return {
-    least: Math.min(...resident),
-    most: Math.max(...resident),
-    // What is in use only while a round is on is in some of them: the least again.
-    live: Math.min(...samples.map(({ liveMb }) => liveMb)),
-  };
+function spanOf(values: readonly number[]): Span {
+  return { least: Math.min(...values), most: Math.max(...values) };
 }

@@ -16,6 +16,7 @@
  * rate                a number, or as `ramp.ts` says
  */
 import type { Limits } from '../contracts/limits.ts';
+import { ZERO } from '../util/zero.ts';
 import { Climb } from './climb.ts';
 import { Ramp } from './ramp.ts';
 import { TokenBucket } from './token_bucket.ts';
@@ -59,17 +60,17 @@ export class Controller {
   readonly #bucket: TokenBucket | undefined;
   #connections: number;
   #cutAt = Number.NEGATIVE_INFINITY;
-  #regrownAt = 0;
+  #regrownAt = ZERO;
   /** Hosts of late, and what became of them: halved with each look that had enough of them, as what a host does comes later. */
-  #tried = 0;
-  #letIn = 0;
-  #cutOff = 0;
+  #tried = ZERO;
+  #letIn = ZERO;
+  #cutOff = ZERO;
   #outOf = '';
-  #refused = 0;
+  #refused = ZERO;
   #logins = 0;
   #offLoopback = false;
   #cause: Cause | undefined;
-  #causeAt = 0;
+  #causeAt = ZERO;
 
   constructor(limits: Limits, now: number) {
     const { fanoutMost, handshakesMost, rate, parts = 1 } = limits.adapt ?? {};

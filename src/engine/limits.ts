@@ -26,6 +26,7 @@
  */
 
 import { TimerEntry, type TimerOwner, type TimerWheel } from '../util/timer_wheel.ts';
+import { ZERO } from '../util/zero.ts';
 
 /** Who waits for a slot: at most for one at a time. The fields belong to the slots it waits for. */
 export interface Waiter {
@@ -40,8 +41,8 @@ export interface Waiter {
 export class Blockage {
   readonly #now: () => number;
   #blocked = 0;
-  #since = 0;
-  #total = 0;
+  #since = ZERO;
+  #total = ZERO;
 
   constructor(now: () => number) {
     this.#now = now;

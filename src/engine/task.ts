@@ -15,6 +15,7 @@ import type { Outcome } from '../contracts/outcome.ts';
 import type { PhaseTimes, Reached, Target, TaskNote, TaskResult } from '../contracts/task.ts';
 import type { Connection, ConnectPhase } from '../transport/transport.ts';
 import { TimerEntry, type TimerOwner } from '../util/timer_wheel.ts';
+import { ZERO } from '../util/zero.ts';
 import { Admission, type Step } from './admission.ts';
 import { Attempt, type AttemptedTask } from './attempt.ts';
 import type { Bottleneck } from './bottleneck.ts';
@@ -102,8 +103,8 @@ export class Task implements TimerOwner, Performer, ListedTask, AttemptedTask {
   #ownMs: number | undefined = undefined;
   #admitted: (() => void) | undefined = undefined;
   #wait: Promise<void> | undefined = undefined;
-  #waitingSince = 0;
-  #waitedMs = 0;
+  #waitingSince = ZERO;
+  #waitedMs = ZERO;
   /** What the deadline had left when the wait began, where its phase goes on after it. */
   #leftMs: number | undefined = undefined;
 

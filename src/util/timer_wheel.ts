@@ -15,6 +15,7 @@
  * most do not count, so that a deadline takes at most ten times as long by the source's clock, however slow the machine is.
  * The timer comes four times a second at least, or what happened between would not be seen.
  */
+import { ZERO } from './zero.ts';
 
 /** Where time comes from: monotonic milliseconds and a one-shot timer. */
 export interface TimerSource {
@@ -74,10 +75,10 @@ export class TimerWheel {
   #timer: { cancel(): void } | null = null;
   #wakeTick = Number.POSITIVE_INFINITY;
   /** How much of the source's time does not count so far. */
-  #lostMs = 0;
+  #lostMs = ZERO;
   /** When the timer is to come, by the source's clock, and when it was last seen how late it is. */
-  #timerAt = 0;
-  #seenAt = 0;
+  #timerAt = ZERO;
+  #seenAt = ZERO;
   /** From then on it is late; Infinity where none is set. */
   #lateAt = Number.POSITIVE_INFINITY;
   /** It was late, and there may be much to read. */

@@ -31,7 +31,8 @@ export interface WriterData {
 export type Request =
   | {
       readonly kind: 'batch';
-      readonly batch: Uint8Array<ArrayBuffer>;
+      /** Of both threads: until the answer it is the writer's. */
+      readonly batch: Uint8Array<SharedArrayBuffer>;
       readonly hasClaims: boolean;
       readonly hasOutputs: boolean;
     }
@@ -45,7 +46,5 @@ export type Request =
 
 /** One per request, and a first one when the file is open. */
 export interface Answer {
-  /** The batch's buffer comes back. */
-  readonly spare?: ArrayBuffer | undefined;
   readonly error?: { readonly code: ErrorCode; readonly message: string } | undefined;
 }

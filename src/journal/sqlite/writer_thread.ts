@@ -14,8 +14,7 @@ import { insertRun, insertWriter } from './statements.ts';
 const { files, owner, run, outputs, keep, maxPages } = workerData as WriterData;
 
 function answer(reply: Answer): void {
-  const { spare } = reply;
-  parentPort!.postMessage(reply, spare === undefined ? [] : [spare]);
+  parentPort!.postMessage(reply);
 }
 
 function failure(error: unknown): Answer {
@@ -68,14 +67,14 @@ function serve(db: DatabaseSync, lock: RunLock): void {
     } catch (error) {
       reply = failure(error);
     }
-    answer(request.kind === 'batch' ? { ...reply, spare: request.batch.buffer } : reply);
+    answer(reply);
   });
 }
 
 function perform(request: Request, recorder: Recorder, db: DatabaseSync, lock: RunLock): void {
   switch (request.kind) {
     case 'batch':
-      recorder.apply(Buffer.from(request.batch.buffer, 0, request.batch.length), request);
+      recorder.apply(Buffer.from(request.batch.buffer, request.batch.byteOffset, request.batch.length), request);
       break;
     case 'plan':
       recorder.planBlock(request.first, request.hosts);

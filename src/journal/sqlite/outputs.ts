@@ -10,6 +10,7 @@ import { createHash, type Hash, hash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../util/make_folder.ts';
+import { STREAMS } from '../codec.ts';
 import type { KeptOutput } from '../journal.ts';
 import { Recent } from '../recent.ts';
 import type { WriterStatements } from './statements.ts';
@@ -17,6 +18,8 @@ import type { WriterStatements } from './statements.ts';
 const HEAD_BYTES = 16 * 1024;
 /** Above this an output is a file of its own. */
 const SPILL_BYTES = 1024 * 1024;
+/** The last output is compared with, up to so many bytes: of many hosts most say the same. */
+const SAME_BYTES = 1024;
 /** Distinct outputs that are remembered, 150 bytes each; one that comes again later than that is stored again. */
 const REMEMBERED = 16_384;
 
@@ -34,6 +37,17 @@ interface Finished {
   readonly bytes: Uint8Array | null;
 }
 
+/** Whose output it is: `stream` is its place in STREAMS. */
+export interface OutputOf {
+  readonly round: number;
+  readonly index: number;
+  readonly stream: number;
+}
+
+function keyOf({ round, index, stream }: OutputOf): string {
+  return `${round}-${index}-${STREAMS[stream]}`;
+}
+
 export class OutputStore {
   readonly #statements: WriterStatements;
   readonly #folder: string;
@@ -42,6 +56,8 @@ export class OutputStore {
   readonly #finished = new Map<string, Finished>();
   /** Row by hash. */
   #known = new Recent<string, number>(REMEMBERED);
+  /** The last that came with its result, and its row. */
+  #last: { readonly bytes: Buffer; readonly row: number } | undefined;
   /** Not yet committed. */
   #fresh: string[] = [];
   #spent: string[] = [];
@@ -53,7 +69,11 @@ export class OutputStore {
   }
 
   /** Output ahead of its result. */
-  add(key: string, bytes: Uint8Array): void {
+  add(of: OutputOf, bytes: Uint8Array): void {
+    this.#add(keyOf(of), bytes);
+  }
+
+  #add(key: string, bytes: Uint8Array): void {
     let arriving = this.#arriving.get(key);
     if (arriving === undefined) {
       arriving = new Arriving();
@@ -78,10 +98,24 @@ export class OutputStore {
   }
 
   /** The row of an output whose result has come; null where nothing of it is kept. In a transaction. */
-  store(key: string, bytes: Uint8Array): number | null {
-    if (bytes.length === 0 && !this.#arriving.has(key) && !this.#finished.has(key)) return null;
+  store(of: OutputOf, bytes: Uint8Array): number | null {
+    if (this.#arriving.size === 0 && this.#finished.size === 0) return this.#storeWhole(bytes);
+    const key = keyOf(of);
+    if (!this.#arriving.has(key) && !this.#finished.has(key)) return this.#storeWhole(bytes);
     const output = this.#finish(key, bytes);
-    if (output.length === 0) return null;
+    return output.length === 0 ? null : this.#rowOf(output);
+  }
+
+  /** Of an output that came with its result. */
+  #storeWhole(bytes: Uint8Array): number | null {
+    if (bytes.length === 0) return null;
+    if (this.#last?.bytes.equals(bytes)) return this.#last.row;
+    const row = this.#rowOf(this.#whole(bytes));
+    this.#last = bytes.length <= SAME_BYTES ? { bytes: Buffer.from(bytes), row } : undefined;
+    return row;
+  }
+
+  #rowOf(output: Finished): number {
     const id = output.sha256.toString('latin1');
     const known = this.#known.get(id);
     if (known !== undefined) return known;
@@ -93,8 +127,7 @@ export class OutputStore {
   #finish(key: string, bytes: Uint8Array): Finished {
     const finished = this.#finished.get(key);
     if (finished !== undefined) return finished;
-    if (!this.#arriving.has(key)) return this.#whole(bytes);
-    if (bytes.length > 0) this.add(key, bytes);
+    if (bytes.length > 0) this.#add(key, bytes);
     const arriving = this.#arriving.get(key)!;
     const sha256 = arriving.hash.digest();
     const made = { sha256, length: arriving.length, bytes: this.#settle(arriving, sha256) };
@@ -143,6 +176,7 @@ export class OutputStore {
   /** What comes from here on shares nothing with what was stored before. */
   forget(): void {
     this.#known = new Recent(REMEMBERED);
+    this.#last = undefined;
   }
 
   /** What was stored stands. */
@@ -156,5 +190,6 @@ export class OutputStore {
   rolledBack(): void {
     for (const id of this.#fresh) this.#known.delete(id);
     this.#fresh = [];
+    this.#last = undefined;
   }
 }

@@ -9,7 +9,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { type Outcome, outcomeLabel } from '../../contracts/outcome.ts';
-import { outcomeOf, placeOf, STREAMS, TAG } from '../codec.ts';
+import { outcomeOf, placeOf, TAG } from '../codec.ts';
 import type { KeptOutput, KeptRounds } from '../journal.ts';
 import { Packer, Unpacker } from '../packing.ts';
 import { Recent } from '../recent.ts';
@@ -172,7 +172,7 @@ export class Recorder {
     walk(batch, {
       claim: () => {},
       result: () => {},
-      output: (round, index, stream, bytes) => this.#outputs.add(outputKey(round, index, stream), bytes),
+      output: (round, index, stream, bytes) => this.#outputs.add({ round, index, stream }, bytes),
     });
   }
 
@@ -212,8 +212,8 @@ export class Recorder {
     stderr: Buffer,
   ): void {
     const { row, outcome } = this.#outcomeRow(json);
-    const out = this.#outputs.store(outputKey(round, index, 0), stdout);
-    const err = this.#outputs.store(outputKey(round, index, 1), stderr);
+    const out = this.#outputs.store({ round, index, stream: 0 }, stdout);
+    const err = this.#outputs.store({ round, index, stream: 1 }, stderr);
     const unchecked = { place: placeOf(round, index), outcome: row, stdout: out, stderr: err, detail };
     const made: ResultRow = { ...unchecked, crc: resultChecksum(unchecked) };
     if (!this.#statements.insertResult(made)) {
@@ -255,10 +255,6 @@ function gives(before: { readonly kind: string; readonly label: string; readonly
 
 function count(group: Group, kind: string, by: number): void {
   group.tally.set(kind, (group.tally.get(kind) ?? 0) + by);
-}
-
-function outputKey(round: number, index: number, stream: number): string {
-  return `${round}-${index}-${STREAMS[stream]}`;
 }
 
 interface Visitor {

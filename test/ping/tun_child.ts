@@ -115,6 +115,8 @@ function serve(fd: number, downAfter: number): void {
   const next = () =>
     read(fd, buffer, 0, buffer.length, null, (error, length) => {
       if (error || over) return;
+      // UDP: ours, behind all that was sent before it.
+      if (buffer[9] === 17) marked?.();
       for (const [back, afterMs] of behave(Buffer.from(buffer.subarray(0, length)))) {
         if (afterMs === 0) answer(fd, back);
         else setTimeout(answer, afterMs, fd, back);
@@ -125,18 +127,33 @@ function serve(fd: number, downAfter: number): void {
   next();
 }
 
-/** No read of the device may be under way: the process would wait for its end. */
-async function leave(): Promise<void> {
-  over = true;
-  ip('link', 'set', 'tun7', 'up');
+async function sendMark(): Promise<void> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => {
-    socket.send('end', 9, '10.77.2.1', () => resolve());
+    socket.send('mark', 9, '10.77.2.1', () => resolve());
   });
   socket.close();
 }
 
+/** What was sent has been read: a sweep does not wait longer than its timeout for a network that is slow. */
+async function drained(): Promise<void> {
+  const read = new Promise<void>((resolve) => {
+    marked = resolve;
+  });
+  await sendMark();
+  await read;
+  marked = undefined;
+}
+
+/** No read of the device may be under way: the process would wait for its end. */
+async function leave(): Promise<void> {
+  over = true;
+  ip('link', 'set', 'tun7', 'up');
+  await sendMark();
+}
+
 async function sweepOnce(options: PingOptions): Promise<TunResult> {
+  await drained();
   seen.clear();
   const sweep = await ping(options);
   const states: Record<string, string> = {};
@@ -149,6 +166,7 @@ async function sweepOnce(options: PingOptions): Promise<TunResult> {
 }
 
 let over = false;
+let marked: (() => void) | undefined;
 const { sweeps, sysctl = {}, downAfter = 0 } = JSON.parse(process.argv[2]!) as TunCase;
 for (const [name, value] of Object.entries(sysctl)) writeFileSync(`/proc/sys/${name}`, value);
 ip('link', 'set', 'lo', 'up');

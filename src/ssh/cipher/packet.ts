@@ -39,8 +39,8 @@ export interface Opener {
    */
   size(buffer: Buffer, offset: number, available: number, sequence: number): number;
   /**
-   * Opens the packet of `size` bytes. Afterwards the payload is `plain.subarray(start, end)` of the returned Opened,
-   * valid until the next call.
+   * Opens the packet of `size` bytes, once, and where it lies, if that costs less. Afterwards the payload is
+   * `plain.subarray(start, end)` of the returned Opened, valid until the next call and as long as `buffer` is.
    */
   open(buffer: Buffer, offset: number, size: number, sequence: number): Opened;
 }

@@ -8,10 +8,13 @@ import type { WarmFleetOptions } from '../warm.ts';
 const ROUNDS_OF_AGE = 20;
 const PERIODS_OF_REST = 2;
 const LEAST_IDLE_MS = 60_000;
-const LEAST_AGE_MS = 600_000;
+/** A login costs as much as five polls: with ten minutes, and polls every 10 s, logins were an eighth of all work. */
+const LEAST_AGE_MS = 3_600_000;
+/** Of the descriptors, for connections that are kept: a host that has none logs in each round. */
+const KEPT_SHARE = 3 / 4;
 
 /**
- * What was not asked for by name is as large as rounds need it: one connection a host as far as half the descriptors go, longer than a
+ * What was not asked for by name is as large as rounds need it: one connection a host as far as three quarters of the descriptors go, longer than a
  * period. Throws `usage` where connections would be closed before their next round.
  */
 export function warmOfRounds(
@@ -24,7 +27,7 @@ export function warmOfRounds(
     const why = 'connections would be closed before the next round';
     throw new MyriadError('usage', `warmMs ${warmMs}: ${why}; it must be more than everyMs (${everyMs})`);
   }
-  const most = Math.floor(connectionLimit() / (2 * poolsOf(threads)));
+  const most = Math.floor((connectionLimit() * KEPT_SHARE) / poolsOf(threads));
   return {
     most: warm === 'auto' ? Math.max(resolved.most, Math.min(hosts, most)) : resolved.most,
     idleMs: warmMs ?? Math.max(LEAST_IDLE_MS, PERIODS_OF_REST * everyMs),

@@ -5,17 +5,18 @@ import { limitsOfRounds, resolvePolling } from '../../../src/fleet/polling/optio
 import { connectionsBeside, warmOfRounds } from '../../../src/fleet/polling/warmth.ts';
 import { LIMITS } from '../../engine/support.ts';
 
-const HALF = Math.floor(connectionLimit() / 2);
-const FEW = Math.min(50, HALF);
+const KEPT = Math.floor(connectionLimit() * 0.75);
+const FEW = Math.min(50, KEPT);
 
 describe('connections that are kept', () => {
-  it('are one a host as far as half of the descriptors go, and outlive a period', () => {
+  it('are one a host as far as three quarters of the descriptors go, and outlive a period', () => {
     const resolved = { most: 10, idleMs: undefined };
-    expect(warmOfRounds(resolved, { threads: 1 }, 1000, FEW)).toEqual({ most: FEW, idleMs: 60_000, ageMs: 600_000 });
-    expect(warmOfRounds(resolved, { threads: 1 }, 300_000, 5)).toEqual({ most: 10, idleMs: 600_000, ageMs: 6_000_000 });
+    const [hour, day] = [3_600_000, 86_400_000];
+    expect(warmOfRounds(resolved, { threads: 1 }, 1000, FEW)).toEqual({ most: FEW, idleMs: 60_000, ageMs: hour });
+    expect(warmOfRounds(resolved, { threads: 1 }, day, 5)).toEqual({ most: 10, idleMs: 2 * day, ageMs: 20 * day });
     const many = warmOfRounds(resolved, { threads: 1 }, 1000, 1e9);
-    expect(many.most).toBe(HALF);
-    expect(connectionsBeside(many, 1)).toBe(connectionLimit() - HALF);
+    expect(many.most).toBe(KEPT);
+    expect(connectionsBeside(many, 1)).toBe(connectionLimit() - KEPT);
     expect(connectionsBeside(warmOfRounds(resolved, {}, 1000, 1e9), 'auto')).toBeGreaterThan(0);
   });
 

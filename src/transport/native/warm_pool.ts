@@ -70,6 +70,8 @@ class Entry<C extends Restable> implements Kept<C> {
 
 /** Connections that are due are looked for so often at most. */
 const SWEEP_MS = 1000;
+/** Names without a connection that are kept in any case. */
+const SPARE_NAMES = 1024;
 /** Hosts remembered as taking one session a connection; with one more all are forgotten, and learnt again. */
 const MOST_SINGLE = 4096;
 
@@ -78,8 +80,11 @@ export class WarmPool<C extends Restable> {
   #most: number;
   #idleMs: number;
   #ageMs: number;
-  /** By the name that was dialled, the one that came last first. */
-  readonly #entries = new Map<string, Entry<C>>();
+  /**
+   * By the name that was dialled, the one that came last first. Undefined: all of them are in use, or gone. A Map from which each name
+   * is deleted and put again copies all that is in it every so many times.
+   */
+  readonly #entries = new Map<string, Entry<C> | undefined>();
   /** Routes to hosts that refused a second session. */
   readonly #single = new Set<string>();
   readonly #removeEntry: (entry: Entry<C>) => void;
@@ -179,8 +184,14 @@ export class WarmPool<C extends Restable> {
     if (at === undefined) return;
     this.#size -= 1;
     if (before !== undefined) before.next = entry.next;
-    else if (entry.next !== undefined) this.#entries.set(name, entry.next);
-    else this.#entries.delete(name);
+    else this.#entries.set(name, entry.next);
+    this.#forgetNames();
+  }
+
+  /** Those without a connection, once they are the most: each is looked at a bounded number of times. */
+  #forgetNames(): void {
+    if (this.#entries.size <= 2 * this.#size + SPARE_NAMES) return;
+    for (const [name, entry] of this.#entries) if (entry === undefined) this.#entries.delete(name);
   }
 
   #sweepBy(dueAt: number, now: number): void {

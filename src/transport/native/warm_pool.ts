@@ -113,6 +113,11 @@ export class WarmPool<C extends Restable> {
     return this.#size;
   }
 
+  /** Names it knows: those of connections that wait, and of some that are in use or gone. */
+  get names(): number {
+    return this.#entries.size;
+  }
+
   /** Keeps a connection that nobody uses; `kept` is what `take` gave, where it did. False: it is not kept, and still the caller's. */
   put(kept: Kept<C>): boolean {
     if (this.#closed || this.#size >= this.#most || !keepable(kept.route)) return false;

@@ -94,6 +94,19 @@ describe('keeping', () => {
     expect(client.closed).toBe(0);
   });
 
+  it('forgets names whose connections are gone, all but a thousand, and no other', () => {
+    const { pool, put } = setup(5000);
+    const all = Array.from({ length: 5000 }, (_, i) => ({ name: `h${i}`, ...put(routeTo(`h${i}`)) }));
+    for (const { client } of all.slice(0, 4500)) client.close();
+    expect(pool.size).toBe(500);
+    expect(pool.names).toBeLessThanOrEqual(2 * 500 + 1024);
+    for (const { name, client } of all.slice(4500)) expect(pool.take(routeTo(name))?.client).toBe(client);
+    expect([pool.size, pool.take(routeTo('h0'))]).toEqual([0, undefined]);
+    // A name that was forgotten is known again as soon as it is kept.
+    const { client } = put(routeTo('h0'));
+    expect(pool.take(routeTo('h0'))?.client).toBe(client);
+  });
+
   it('takes back what it gave as the same thing, so that nothing is made anew each round', () => {
     const { clock, pool, put } = setup(10, 1000);
     const { client } = put(routeTo('a'));

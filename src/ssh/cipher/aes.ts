@@ -43,8 +43,7 @@ export class AesSealer implements Sealer {
     const start = out.length;
     out.raw(packet.view());
     if (this.#etm) {
-      // `pad` wrote it for both ways: what follows it.
-      out.buffer.writeUInt32BE(length - 4, start);
+      // The length stays as it is.
       this.#stream.apply(out.buffer, start + 4, out.length);
       this.#mac.append(sequence, out.buffer, start, out.length, out);
       return;
